@@ -1,0 +1,82 @@
+import tseslint from 'typescript-eslint';
+
+/** Packages that may be imported from one folder only (docs/ARCHITECTURE.md, "The house"). */
+const owned = {
+  vscode: 'src/editor',
+  dockerode: 'src/docker',
+  ssh2: 'src/ssh',
+  '@vscode/webview-ui-toolkit': 'webview/ui',
+};
+
+/** The folders from the ground up: a folder imports from itself and from those before it, never from those after. */
+const layers = ['ssh', 'docker', 'nginx', 'config', 'engine', 'editor'];
+
+/** One rule set for a part of the tree: which owned packages and which upper folders it must not import. */
+function architecture(files, allowedPackages, forbiddenFolders, ignores = []) {
+  const paths = Object.entries(owned)
+    .filter(([name]) => !allowedPackages.includes(name))
+    .map(([name, home]) => ({ name, message: `Only ${home} imports ${name}.` }));
+  const patterns = [
+    ...paths.map(({ name, message }) => ({ group: [`${name}/*`], message })),
+    ...forbiddenFolders.map((folder) => ({
+      regex: `(^|/)${folder}(/|$)`,
+      message: `Arrows point down: not to ${folder}.`,
+    })),
+  ];
+  return { files, ignores, rules: { 'no-restricted-imports': ['error', { paths, patterns }] } };
+}
+
+const above = (folder) => layers.slice(layers.indexOf(folder) + 1).map((name) => `\\.\\./${name}`);
+
+export default tseslint.config(
+  { ignores: ['dist/', 'node_modules/', '**/*.mjs', '**/*.js', 'test/apps/'] },
+  ...tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-confusing-void-expression': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  architecture(
+    ['src/model.ts', 'src/protocol.ts'],
+    [],
+    layers.map((name) => `\\./${name}`),
+  ),
+  architecture(['src/ssh/**'], ['ssh2'], above('ssh')),
+  architecture(['src/docker/**'], ['dockerode'], above('docker')),
+  architecture(['src/nginx/**'], [], above('nginx')),
+  architecture(
+    ['src/config/**'],
+    [],
+    ['\\.\\./ssh', '\\.\\./docker', '\\.\\./nginx', '\\.\\./engine', '\\.\\./editor'],
+  ),
+  architecture(['src/engine/**'], [], above('engine')),
+  architecture(['src/cli.ts', 'src/cli/**'], [], ['editor']),
+  architecture(['src/editor/**', 'src/extension.ts'], ['vscode'], []),
+  architecture(['webview/**'], [], ['src/(?!protocol|model)[a-z]+'], ['webview/ui/**']),
+  architecture(['webview/ui/**'], ['@vscode/webview-ui-toolkit'], ['src/(?!protocol|model)[a-z]+']),
+  {
+    // node:test's functions return promises that the runner itself awaits.
+    files: ['test/**'],
+    rules: {
+      'no-console': 'off',
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            {
+              from: 'package',
+              package: 'node:test',
+              name: ['test', 'it', 'describe', 'suite', 'before', 'after', 'beforeEach', 'afterEach'],
+            },
+          ],
+        },
+      ],
+    },
+  },
+);
