@@ -1,0 +1,272 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { type BuildSecret, DeployError, throwIfCancelled, toDeployError } from '../model';
+import { buildError } from './buildError';
+import { BuildLog } from './buildLog';
+import { readTrace } from './buildkitTrace';
+import { buildWithDockerCommand, needsDockerCommand } from './cliBuild';
+import { contextArchive, ContextCount, type ContextRequest } from './context';
+import { parseDockerfile } from './dockerfile';
+import { readIgnoreRules } from './dockerignore';
+import { compareVersions, type DockerEngine } from './engine';
+import { DockerError } from './errors';
+import { jsonLines, lineError, object, text } from './json';
+import { StallLimit } from './limits';
+
+/** A step may compute for long without a word, but not for ever: milliseconds. */
+const SILENCE_LIMIT_MS = 60 * 60_000;
+
+export interface BuildSpec {
+  /** Folder, absolute. */
+  readonly context: string;
+  /** File, absolute; may lie outside the context. */
+  readonly dockerfile: string;
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+  /** Put on the image. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly tag: string;
+  /** `linux/amd64`; the engine's own when undefined. */
+  readonly platform?: string;
+  /** Secrets for `RUN --mount=type=secret`, by their ids. */
+  readonly secrets?: Readonly<Record<string, BuildSecret>>;
+  /** Lend the ssh agent to `RUN --mount=type=ssh`. */
+  readonly ssh?: boolean;
+}
+
+type LogLevel = 'info' | 'warning' | 'error';
+
+export interface BuildEvents {
+  log(text: string, level: LogLevel): void;
+  step?(done: number, total: number): void;
+}
+
+/**
+ * Builds an image with the engine's BuildKit and returns its id or name. The context is sent while it is read. Aborting the
+ * signal ends the build, a RUN that is under way included.
+ * @throws DeployError 'build', with the Dockerfile's line where it is known; 'config' when the Dockerfile or the
+ * context is not there; 'cancelled'.
+ */
+export async function buildImage(
+  engine: DockerEngine,
+  spec: BuildSpec,
+  events: BuildEvents,
+  signal: AbortSignal,
+): Promise<string> {
+  throwIfCancelled(signal);
+  refuseBrokenBuilder(engine);
+  const source = await readSource(spec);
+  const hide = secretHider(spec.args);
+  if (needsDockerCommand(spec, source.content)) {
+    const hidden = { ...events, log: (text: string, level: LogLevel) => events.log(hide(text), level) };
+    const failure = await buildWithDockerCommand(engine, spec, hidden, signal);
+    if (failure !== undefined) {
+      const instructions = parseDockerfile(source.content);
+      throw buildError({ ...failure, message: hide(failure.message), dockerfile: spec.dockerfile, instructions });
+    }
+    return spec.tag;
+  }
+  const seen = { foreignProgram: false };
+  const log = new BuildLog({
+    line: (line, level) => {
+      seen.foreignProgram ||= /exec format error/.test(line);
+      events.log(hide(line), level);
+    },
+    steps: (done, total) => events.step?.(done, total),
+  });
+  const count = new ContextCount();
+  const archive = contextArchive(source.request, count);
+  // docker-modem destroys the request when the archive fails, and the answer then says only that it broke off.
+  let archiveError: Error | undefined;
+  archive.once('error', (error) => (archiveError = error));
+  archive.once('end', () => tellContext(count, events));
+  const stall = new StallLimit(
+    signal,
+    SILENCE_LIMIT_MS,
+    () => new DeployError('build', 'The build has said nothing for an hour.'),
+  );
+  try {
+    const answer = await engine.stream(buildRequest(spec, source.name, archive), stall.signal, SILENCE_LIMIT_MS);
+    const { id, failure } = await readAnswer(answer, log, stall);
+    if (failure !== undefined && (seen.foreignProgram || /exec format error/.test(failure))) {
+      throw foreignPlatform(engine, spec.platform ?? engine.info.platform);
+    }
+    if (failure !== undefined) {
+      throw buildError({
+        message: hide(failure),
+        failed: log.failed.map((vertex) => ({ ...vertex, error: hide(vertex.error) })),
+        dockerfile: spec.dockerfile,
+        instructions: parseDockerfile(source.content),
+      });
+    }
+    if (id === undefined) {
+      throw new DeployError('build', 'The build ended without an image.', {
+        hint: 'Try again; look at the log of Docker if it stays so.',
+      });
+    }
+    return id;
+  } catch (error) {
+    throw buildFailure(
+      archiveError !== undefined && !stall.signal.aborted ? archiveError : engine.explain(error, stall.signal),
+    );
+  } finally {
+    stall.end();
+    archive.destroy();
+  }
+}
+
+/** A context of this size is seldom meant: bytes. */
+const BIG_CONTEXT = 100_000_000;
+
+function tellContext(count: ContextCount, events: BuildEvents): void {
+  events.log(`Sent the build context: ${count.files} files, ${megabytes(count.bytes)}.`, 'info');
+  if (count.bytes > BIG_CONTEXT) {
+    const largest = count.largest(3).map(({ name, bytes }) => `${name} (${megabytes(bytes)})`);
+    events.log(
+      `The build context is large. Most of it: ${largest.join(', ')}. Leave out what the image does not need with .dockerignore.`,
+      'warning',
+    );
+  }
+}
+
+/** DockerErrors become build errors; what is a DeployError already (a lost connection, a cancel) stays what it is. */
+function buildFailure(error: Error): DeployError {
+  return error instanceof DockerError
+    ? new DeployError('build', `Docker refuses to build: ${error.message}`, { cause: error })
+    : toDeployError(error, 'build');
+}
+
+/** A RUN step needs a processor of its platform, or an emulator of one. */
+function foreignPlatform(engine: DockerEngine, platform: string): DeployError {
+  const architecture = platform.replace(/^[^/]*\//, '');
+  return new DeployError('build', `Docker on ${engine.description} cannot run programs for ${platform}.`, {
+    hint: `Nothing was sent. Let it emulate that platform (\`docker run --privileged --rm tonistiigi/binfmt --install ${architecture}\`), or build on the host itself: "transfer": "host" in bluegreen.json.`,
+  });
+}
+
+/** Before 27.5, BuildKit over containerd's store cannot be given a context as an archive (moby issue 47717). */
+function refuseBrokenBuilder(engine: DockerEngine): void {
+  const { store, version } = engine.info;
+  if (store === 'containerd' && compareVersions(version, '27.5') < 0) {
+    throw new DeployError(
+      'build',
+      `Docker ${version} on ${engine.description} cannot build while it keeps images in containerd.`,
+      {
+        hint: 'Update Docker to 27.5 or newer, or turn "containerd image store" off in its settings.',
+      },
+    );
+  }
+}
+
+interface Source {
+  readonly content: string;
+  /** The Dockerfile's name in the archive. */
+  readonly name: string;
+  readonly request: ContextRequest;
+}
+
+async function readSource(spec: BuildSpec): Promise<Source> {
+  const content = await readDockerfile(spec.dockerfile);
+  const folder = await stat(spec.context).catch(() => undefined);
+  if (folder?.isDirectory() !== true) {
+    throw new DeployError('config', `The build context ${spec.context} is not a folder.`, {
+      hint: 'Check "build.context" in bluegreen.json.',
+    });
+  }
+  const rules = await readIgnoreRules(spec.context, spec.dockerfile);
+  const relative = path.relative(spec.context, spec.dockerfile);
+  const outside = relative.startsWith('..') || path.isAbsolute(relative);
+  // Named so that it meets no file of the context, as the docker command does it.
+  const name = outside ? `.dockerfile.${randomBytes(8).toString('hex')}` : relative.split(path.sep).join('/');
+  return {
+    content: content.toString(),
+    name,
+    request: {
+      folder: spec.context,
+      rules,
+      always: outside ? [] : [name],
+      extra: outside ? new Map([[name, content]]) : new Map(),
+    },
+  };
+}
+
+async function readDockerfile(file: string): Promise<Buffer> {
+  let content: Buffer;
+  try {
+    content = await readFile(file);
+  } catch (error) {
+    throw new DeployError('config', `There is no Dockerfile at ${file}.`, {
+      hint: 'Create one, or name it with --dockerfile or "build.dockerfile" in bluegreen.json.',
+      cause: error,
+    });
+  }
+  if (content.toString().trim() === '') {
+    throw new DeployError('build', 'The Dockerfile is empty.', {
+      hint: 'It begins with a FROM line.',
+      position: { file, line: 1, column: 1 },
+    });
+  }
+  return content;
+}
+
+function buildRequest(spec: BuildSpec, dockerfile: string, body: Readable): Parameters<DockerEngine['stream']>[0] {
+  return {
+    method: 'POST',
+    path: '/build',
+    query: {
+      // BuildKit; version 1 is the builder of old.
+      version: '2',
+      dockerfile,
+      t: spec.tag,
+      buildargs: JSON.stringify(spec.args),
+      labels: JSON.stringify(spec.labels),
+      target: spec.target,
+      platform: spec.platform,
+    },
+    headers: { 'Content-Type': 'application/x-tar' },
+    body,
+  };
+}
+
+async function readAnswer(
+  answer: Readable,
+  log: BuildLog,
+  stall: StallLimit,
+): Promise<{ id: string | undefined; failure: string | undefined }> {
+  let id: string | undefined;
+  let failure: string | undefined;
+  for await (const line of jsonLines(answer)) {
+    stall.alive();
+    failure ??= lineError(line);
+    if (line['id'] === 'moby.buildkit.trace') {
+      const trace = readTrace(line['aux']);
+      if (trace !== undefined) {
+        log.add(trace);
+      }
+    } else if (line['id'] === 'moby.image.id') {
+      id = text(object(line['aux'])['ID']) || id;
+    }
+  }
+  return { id, failure };
+}
+
+const SECRET_NAME = /secret|token|passw|pwd|credential|auth|private|api_?key|_key$/i;
+const SHORTEST_SECRET = 4;
+
+/**
+ * BuildKit puts the values of build arguments into the names of steps. Those that look secret by their name are blotted
+ * out of everything that is shown.
+ */
+function secretHider(args: Readonly<Record<string, string>>): (line: string) => string {
+  const secrets = Object.entries(args)
+    .filter(([name, value]) => SECRET_NAME.test(name) && value.length >= SHORTEST_SECRET)
+    .map(([, value]) => value)
+    .sort((a, b) => b.length - a.length);
+  return (line) => secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), line);
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 100_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { cancelledError, DeployError } from '../model';
+import type { BuildEvents, BuildSpec } from './build';
+import type { Vertex } from './buildkitTrace';
+import type { DockerEngine } from './engine';
+import type { Environment } from './localAddress';
+import { onAbort } from './limits';
+
+/** What a build by the docker command ended with. */
+export interface CliFailure {
+  /** BuildKit's own words. */
+  readonly message: string;
+  readonly failed: readonly Vertex[];
+}
+
+/**
+ * Whether a build asks for what only the docker command can give: it answers BuildKit's questions while it runs, for
+ * secrets and for the ssh agent. Everything else goes straight to the engine.
+ */
+export function needsDockerCommand(spec: BuildSpec, dockerfile: string): boolean {
+  return (
+    Object.keys(spec.secrets ?? {}).length > 0 ||
+    spec.ssh === true ||
+    /^\s*RUN\s[^\n]*--mount=\S*type=(?:secret|ssh)\b/im.test(dockerfile.replace(/\\\r?\n/g, ' '))
+  );
+}
+
+/**
+ * Builds with `docker build`, which must be installed here. Secrets go by their file or by the name of their variable,
+ * never by their value. Returns undefined when the image is built, and why not otherwise.
+ * @throws DeployError 'build' when the command, or its buildx, is not there; 'cancelled'.
+ */
+export async function buildWithDockerCommand(
+  engine: Pick<DockerEngine, 'cliEnvironment' | 'description'>,
+  spec: BuildSpec,
+  events: BuildEvents,
+  signal: AbortSignal,
+  env: Environment = process.env,
+): Promise<CliFailure | undefined> {
+  const { cliEnvironment } = engine;
+  if (cliEnvironment === undefined) {
+    throw new DeployError('build', `Secrets and ssh mounts cannot be used in a build on ${engine.description}.`, {
+      hint: 'Build on this machine: "transfer": "ssh" in bluegreen.json.',
+    });
+  }
+  const child = spawn('docker', commandLine(spec), {
+    // BuildKit of this very engine, and an image without attestations, as one built without the command.
+    env: {
+      ...env,
+      ...cliEnvironment,
+      DOCKER_BUILDKIT: '1',
+      BUILDX_BUILDER: 'default',
+      BUILDX_NO_DEFAULT_ATTESTATIONS: '1',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    windowsHide: true,
+  });
+  const release = onAbort(signal, () => child.kill('SIGTERM'));
+  const progress = new PlainProgress(events);
+  for (const output of [child.stdout, child.stderr]) {
+    createInterface(output).on('line', (line) => progress.add(line));
+  }
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', (error) => reject(commandMissing(error)));
+      child.once('close', resolve);
+    });
+    if (signal.aborted) {
+      throw cancelledError();
+    }
+    return code === 0 ? undefined : progress.failure();
+  } finally {
+    release();
+  }
+}
+
+function commandLine(spec: BuildSpec): string[] {
+  const { context, dockerfile, target, platform, args, labels, secrets = {}, ssh = false, tag } = spec;
+  const pairs = (flag: string, values: Readonly<Record<string, string>>): string[] =>
+    Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${value}`]);
+  return [
+    'build',
+    ...['--progress', 'plain', '--file', dockerfile, '--tag', tag],
+    ...pairs('--build-arg', args),
+    ...pairs('--label', labels),
+    ...(target === undefined ? [] : ['--target', target]),
+    ...(platform === undefined ? [] : ['--platform', platform]),
+    ...Object.entries(secrets).flatMap(([id, from]) => [
+      '--secret',
+      'env' in from ? `id=${id},env=${from.env}` : `"id=${id}","src=${from.file.replaceAll('"', '""')}"`,
+    ]),
+    ...(ssh ? ['--ssh', 'default'] : []),
+    context,
+  ];
+}
+
+function commandMissing(cause: Error): DeployError {
+  return new DeployError(
+    'build',
+    'This build uses secrets or ssh mounts, and the docker command is not installed here.',
+    {
+      hint: 'Install the docker command with buildx (https://docs.docker.com/engine/install/), or do without these mounts.',
+      detail: cause.message,
+      cause,
+    },
+  );
+}
+
+/** Reads what `--progress plain` writes: `#5 [2/3] RUN npm ci`, `#5 1.234 words`, `#5 ERROR: why`. */
+class PlainProgress {
+  readonly #events: BuildEvents;
+  readonly #names = new Map<string, string>();
+  readonly #failed: Vertex[] = [];
+  readonly #others: string[] = [];
+
+  constructor(events: BuildEvents) {
+    this.#events = events;
+  }
+
+  add(line: string): void {
+    const [, number, rest = ''] = /^#(\d+) (.*)$/.exec(line) ?? [];
+    if (number === undefined) {
+      if (line.trim() !== '') {
+        this.#others.push(line);
+      }
+      return;
+    }
+    const name = this.#names.get(number);
+    const error = /^ERROR: (.*)$/.exec(rest)?.[1];
+    if (name === undefined) {
+      this.#names.set(number, rest);
+      this.#step(rest);
+      this.#events.log(`#${number} ${rest}`, 'info');
+    } else if (error !== undefined) {
+      this.#failed.push({ digest: number, name, cached: false, started: true, completed: true, error });
+      this.#events.log(`#${number} ${rest}`, 'error');
+    } else if (!/^sha256:[0-9a-f]{64}/.test(rest)) {
+      this.#events.log(`#${number} ${rest.replace(/^\d+\.\d+ /, '')}`, 'info');
+    }
+  }
+
+  failure(): CliFailure {
+    const last = this.#others.filter((line) => /error/i.test(line)).at(-1) ?? this.#others.at(-1) ?? '';
+    if (this.#others.some((line) => line.includes('buildx component is missing'))) {
+      throw new DeployError(
+        'build',
+        'This build uses secrets or ssh mounts, and the docker command here has no buildx.',
+        {
+          hint: 'Install buildx (https://docs.docker.com/go/buildx/), or do without these mounts.',
+        },
+      );
+    }
+    return { message: last.replace(/^ERROR: /, ''), failed: this.#failed };
+  }
+
+  #step(name: string): void {
+    const [, done, total] = /^\[(?:\S+ )?(\d+)\/(\d+)\]/.exec(name) ?? [];
+    if (done !== undefined && total !== undefined) {
+      this.#events.step?.(Number(done), Number(total));
+    }
+  }
+}

@@ -1,0 +1,242 @@
+import { Readable } from 'node:stream';
+import type { DockerEngine } from './engine';
+import { readExposedPorts } from './containers';
+import { DockerError, isConflict, isNotFound, sentence } from './errors';
+import { array, type Json, jsonLines, lineError, number, object, text, textRecord, texts, time } from './json';
+
+export interface ImageDetails {
+  /** Digest of the configuration, or with containerd's store of the manifest or index. */
+  readonly id: string;
+  readonly tags: readonly string[];
+  /** RootFS.Layers: the diff ids of the layers, lowest first. */
+  readonly layers: readonly string[];
+  readonly architecture: string;
+  readonly os: string;
+  /** TCP ports, ascending. */
+  readonly exposedPorts: readonly number[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Bytes, as the engine counts them. */
+  readonly size: number;
+  readonly healthcheck: boolean;
+  /** What containers of the image are made with (Docker's `Config` object), for comparing two images. */
+  readonly config: Json;
+}
+
+export interface ImageSummary {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** Seconds since the epoch, as Docker lists it. */
+  readonly createdSeconds: number;
+}
+
+/** Everything about one image; undefined when there is none of that name or id. */
+export async function inspectImage(
+  engine: DockerEngine,
+  reference: string,
+  signal: AbortSignal,
+): Promise<ImageDetails | undefined> {
+  try {
+    const answer: unknown = await engine.call((docker) => docker.getImage(imagePath(reference)).inspect(), signal);
+    return readImage(object(answer));
+  } catch (error) {
+    if (isNotFound(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Images that carry all the labels (`key` or `key=value`) and match one of the references (`name`, `name:tag`, `*`). */
+export async function listImages(
+  engine: DockerEngine,
+  filter: { readonly labels?: readonly string[]; readonly references?: readonly string[] },
+  signal: AbortSignal,
+): Promise<ImageDetails[]> {
+  const found = await listImageSummaries(engine, filter, signal);
+  // An image may be removed between the two questions.
+  const details = await Promise.all(found.map(({ id }) => inspectImage(engine, id, signal)));
+  return details.filter((image) => image !== undefined);
+}
+
+/** As `listImages`, with one request however many images there are. */
+export async function listImageSummaries(
+  engine: DockerEngine,
+  filter: { readonly labels?: readonly string[]; readonly references?: readonly string[] },
+  signal: AbortSignal,
+): Promise<ImageSummary[]> {
+  const filters = JSON.stringify({
+    ...(filter.labels !== undefined && { label: filter.labels }),
+    ...(filter.references !== undefined && { reference: filter.references }),
+  });
+  const answer: unknown = await engine.call(
+    (docker, abortSignal) => docker.listImages({ filters, abortSignal }),
+    signal,
+    60_000,
+  );
+  return array(answer).map((item) => {
+    const value = object(item);
+    return {
+      id: text(value['Id']),
+      tags: realTags(value['RepoTags']),
+      labels: textRecord(value['Labels']),
+      createdSeconds: number(value['Created']),
+    };
+  });
+}
+
+/** Instructions that make a layer even when there is nothing in it, as BuildKit and the builder of old write them. */
+const MAKES_LAYER = /^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\)\s+(?:COPY|ADD|WORKDIR)\b|^\S*sh -c (?!#\(nop\))/;
+
+/**
+ * Bytes of each layer, lowest first, uncompressed and without what an archive adds. Undefined when it cannot be told:
+ * the history names steps, and not each of them is a layer.
+ */
+export async function layerSizes(
+  engine: DockerEngine,
+  reference: string,
+  layerCount: number,
+  signal: AbortSignal,
+): Promise<number[] | undefined> {
+  const answer: unknown = await engine.call((docker) => docker.getImage(imagePath(reference)).history(), signal);
+  const steps = array(answer)
+    .map((step) => ({ size: number(object(step)['Size']), by: text(object(step)['CreatedBy']) }))
+    .reverse();
+  const filled = steps.filter(({ size }) => size > 0);
+  const made = steps.filter(({ size, by }) => size > 0 || MAKES_LAYER.test(by));
+  return [filled, made].find(({ length }) => length === layerCount)?.map(({ size }) => size);
+}
+
+/** Steps of a Dockerfile that only write into the configuration, as BuildKit and older builders record them. */
+const NO_LAYER =
+  /^(?:\/bin\/sh -c #\(nop\)\s+)?(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b/;
+
+/** About the bytes of an image's uppermost layers, uncompressed: the history does not quite tell which steps are layers. */
+export async function sizeOfTopLayers(
+  engine: DockerEngine,
+  reference: string,
+  count: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const answer: unknown = await engine.call((docker) => docker.getImage(imagePath(reference)).history(), signal);
+  return array(answer)
+    .map(object)
+    .filter((step) => number(step['Size']) > 0 || !NO_LAYER.test(text(step['CreatedBy'])))
+    .slice(0, count)
+    .reduce((sum, step) => sum + number(step['Size']), 0);
+}
+
+/** Gives an image one more name. A name that another image had moves. */
+export async function tagImage(
+  engine: DockerEngine,
+  reference: string,
+  newReference: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { repository, tag } = splitReference(newReference);
+  await engine.call(
+    (docker, abortSignal) => docker.getImage(imagePath(reference)).tag({ repo: repository, tag, abortSignal }),
+    signal,
+  );
+}
+
+/** Takes a name from an image, and removes the image with its last name. One that is in use or gone is fine. */
+export async function removeImage(engine: DockerEngine, reference: string, signal: AbortSignal): Promise<void> {
+  try {
+    await engine.call(
+      (docker, abortSignal) => docker.getImage(imagePath(reference)).remove({ abortSignal }),
+      signal,
+      120_000,
+    );
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) {
+      throw error;
+    }
+  }
+}
+
+/** Makes an image without any file: enough for a container that is created and never started. Takes no download. */
+export async function importEmptyImage(
+  engine: DockerEngine,
+  reference: string,
+  signal: AbortSignal,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { repository, tag } = splitReference(reference);
+  const quote = (word: string): string => JSON.stringify(word).replaceAll('$', '\\$');
+  const changes = Object.entries(labels).map(([key, value]) => `LABEL ${quote(key)}=${quote(value)}`);
+  // Two blocks of zeros are the end of an archive, here right at its beginning.
+  const emptyArchive = Readable.from([Buffer.alloc(1024)], { objectMode: false });
+  const answer = await engine.stream(
+    {
+      method: 'POST',
+      path: '/images/create',
+      query: { fromSrc: '-', repo: repository, tag, changes },
+      body: emptyArchive,
+    },
+    signal,
+  );
+  try {
+    for await (const line of jsonLines(answer)) {
+      const error = lineError(line);
+      if (error !== undefined) {
+        throw new DockerError(sentence(error));
+      }
+    }
+  } catch (error) {
+    throw engine.explain(error, signal);
+  }
+}
+
+/** `registry:5000/team/app:1` → repository and tag; `latest` when there is none. */
+export function splitReference(reference: string): { repository: string; tag: string } {
+  const at = reference.indexOf('@');
+  if (at >= 0) {
+    return { repository: reference.slice(0, at), tag: reference.slice(at + 1) };
+  }
+  const colon = reference.lastIndexOf(':');
+  return colon > reference.lastIndexOf('/')
+    ? { repository: reference.slice(0, colon), tag: reference.slice(colon + 1) }
+    : { repository: reference, tag: 'latest' };
+}
+
+/** The name in full, as registries and containerd know it: `nginx` is `docker.io/library/nginx:latest`. */
+export function fullReference(reference: string): string {
+  const [name = ''] = reference.split('@');
+  const complete =
+    reference.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/') ? reference : `${reference}:latest`;
+  const [first = '', ...rest] = complete.split('/');
+  if (rest.length > 0 && /[.:]|^localhost$/.test(first)) {
+    return complete;
+  }
+  return rest.length > 0 ? `docker.io/${complete}` : `docker.io/library/${complete}`;
+}
+
+/** Slashes of an image's name stay as they are in the API's paths; everything else is encoded. */
+export function imagePath(reference: string): string {
+  return reference.split('/').map(encodeURIComponent).join('/');
+}
+
+function readImage(value: Json): ImageDetails {
+  const config = object(value['Config']);
+  return {
+    id: text(value['Id']),
+    tags: realTags(value['RepoTags']),
+    layers: texts(object(value['RootFS'])['Layers']),
+    architecture: text(value['Architecture']),
+    os: text(value['Os']),
+    exposedPorts: readExposedPorts(config['ExposedPorts']),
+    labels: textRecord(config['Labels']),
+    createdAt: time(value['Created']),
+    size: number(value['Size']),
+    healthcheck: array(object(config['Healthcheck'])['Test']).some((word) => word !== 'NONE'),
+    config,
+  };
+}
+
+/** Docker lists an image without a name as `<none>:<none>`. */
+function realTags(value: unknown): string[] {
+  return texts(value).filter((tag) => !tag.startsWith('<none>'));
+}

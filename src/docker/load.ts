@@ -1,0 +1,115 @@
+import { pipeline, type Readable } from 'node:stream';
+import { DeployError } from '../model';
+import { createCompressor, Meter } from './compression';
+import type { DockerEngine } from './engine';
+import { isBroken, sentence } from './errors';
+import { jsonLines, lineError, text } from './json';
+import { StallLimit } from './limits';
+
+/** Milliseconds without a byte that the host took, after which an upload counts as stuck. */
+const STALL_MS = 60_000;
+/** Milliseconds Docker may unpack without a word after the last byte. */
+const UNPACK_MS = 10 * 60_000;
+/** What a timer of Node can hold: the answer begins when everything has been sent, and that takes its time. */
+const NO_LIMIT_MS = 2_147_483_647;
+
+/** The engine took the archive and refuses what is in it. Its words are the message. */
+export class LoadRefusedError extends Error {
+  override readonly name = 'LoadRefusedError';
+}
+
+/**
+ * Sends an archive to `docker load`, compressed, and reads every line of the answer: Docker reports failures with
+ * status 200. `onBytes` gets the number of bytes sent so far, after compression, and how they are compressed now.
+ * @throws LoadRefusedError when Docker cannot load it; DeployError 'transfer' for a full disk, a stall or a lost
+ * connection.
+ */
+export async function loadArchive(
+  target: DockerEngine,
+  archive: Readable,
+  onBytes: (bytes: number, compression: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const stall = new StallLimit(signal, STALL_MS, () => stalledError(target));
+  const compressor = createCompressor(target);
+  const meter = new Meter((it) => {
+    stall.alive();
+    compressor.onTaken(it);
+    onBytes(it.bytes, compressor.name);
+  });
+  meter.once('end', () => stall.alive(UNPACK_MS));
+  meter.on('error', () => undefined);
+  // Whatever breaks one of the streams ends all of them; the answer below says what it was.
+  pipeline(archive, compressor.stream, meter, () => undefined);
+  try {
+    const answer = await target.stream(
+      { method: 'POST', path: '/images/load', body: meter },
+      stall.signal,
+      NO_LIMIT_MS,
+    );
+    for await (const line of jsonLines(answer)) {
+      stall.alive(UNPACK_MS);
+      const refusal = lineError(line) ?? unpackError(text(line['stream']));
+      if (refusal !== undefined) {
+        throw refused(target, refusal);
+      }
+    }
+  } catch (error) {
+    throw transferFailure(target, error, stall.signal);
+  } finally {
+    stall.end();
+    meter.destroy();
+  }
+}
+
+/** containerd's store says "Loaded image" first and this afterwards, as if it were a message like any other. */
+function unpackError(line: string): string | undefined {
+  return /^(?:Error unpacking image|Error |Failed )/i.test(line.trim()) ? line.trim() : undefined;
+}
+
+function refused(target: DockerEngine, message: string): Error {
+  return /no space left on device/i.test(message) ? diskFull(target, message) : new LoadRefusedError(sentence(message));
+}
+
+function diskFull(target: DockerEngine, detail: string): DeployError {
+  return new DeployError('transfer', `The disk of ${target.description} is full.`, {
+    hint: 'Make room there, for example with `docker image prune`, then try again.',
+    detail,
+  });
+}
+
+function stalledError(target: DockerEngine): DeployError {
+  return new DeployError(
+    'transfer',
+    `${target.description} took no byte of the image for ${STALL_MS / 1000} seconds.`,
+    {
+      hint: 'Check the network and the load of the host, then try again.',
+    },
+  );
+}
+
+function transferFailure(target: DockerEngine, error: unknown, signal: AbortSignal): Error {
+  if (error instanceof LoadRefusedError) {
+    return error;
+  }
+  const cause = target.explain(error, signal);
+  if (cause instanceof DeployError) {
+    const lost = cause.code === 'docker-unreachable' || cause.code === 'host-unreachable';
+    return lost ? new ConnectionLostError(target, cause) : cause;
+  }
+  if (/no space left on device/i.test(cause.message)) {
+    return diskFull(target, cause.message);
+  }
+  return isBroken(cause) ? new ConnectionLostError(target, cause) : new LoadRefusedError(cause.message, { cause });
+}
+
+/** The connection broke while an archive was being sent. The same archive may well go through another time. */
+export class ConnectionLostError extends DeployError {
+  constructor(target: DockerEngine, cause: Error) {
+    super('transfer', `The connection to ${target.description} was lost while the image was being sent.`, {
+      hint: 'Check the network, then try again. The images on the host are as before.',
+      detail: cause.message,
+      cause,
+    });
+  }
+}

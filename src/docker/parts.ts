@@ -1,0 +1,51 @@
+import { LABEL } from '../model';
+import type { ImageDetails } from './images';
+
+/** The repository of names that stand for an image only until it is complete. */
+export const INCOMING = 'blue-green-incoming';
+
+/** Bytes before compression that are not worth a second load, on whatever line. */
+const SMALL_PART = 8 * 1024 * 1024;
+/** Milliseconds of sending that one may lose when the line is cut. */
+const PART_MS = 15_000;
+
+/**
+ * Where the next part of an image ends: a number of lowest layers. `docker load` keeps nothing of an archive that was cut,
+ * so what has arrived is kept by ending the archive at a layer's boundary now and then. On a fast line one part is enough.
+ * @param sizes bytes of each layer before compression, undefined where that is not known: all of it is one part then.
+ * @param have lowest layers that are there.
+ * @param bytesPerMs what the line has carried so far, in bytes before compression; undefined before the first part.
+ */
+export function endOfPart(sizes: readonly number[] | undefined, have: number, bytesPerMs: number | undefined): number {
+  if (sizes === undefined) {
+    return Infinity;
+  }
+  const enough = Math.max(SMALL_PART, (bytesPerMs ?? 0) * PART_MS);
+  let bytes = 0;
+  let end = have;
+  while (end < sizes.length && bytes < enough) {
+    bytes += sizes[end++] ?? 0;
+  }
+  const rest = sum(sizes.slice(end));
+  return rest < enough / 2 ? sizes.length : end;
+}
+
+/**
+ * The configuration of an image of nothing but the lowest layers of another one. It names the service, so that what a
+ * broken transfer leaves behind can be told from what another one has under way.
+ */
+export function configOfPart(image: ImageDetails, layers: number): Buffer {
+  const service = image.labels[LABEL.service];
+  return Buffer.from(
+    JSON.stringify({
+      architecture: image.architecture,
+      os: image.os,
+      config: service === undefined ? {} : { Labels: { [LABEL.service]: service } },
+      rootfs: { type: 'layers', diff_ids: image.layers.slice(0, layers) },
+    }),
+  );
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}

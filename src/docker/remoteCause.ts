@@ -1,0 +1,120 @@
+import { DeployError } from '../model';
+import { shellQuote } from '../ssh/quote';
+import type { HostTransport } from '../ssh/transport';
+
+/** What a look around on a host whose Docker does not answer has found. */
+export interface RemoteFindings {
+  readonly user: string;
+  /** Groups this login has. */
+  readonly groups: readonly string[];
+  /** The user is in the group docker by the host's files, whether or not this login has it already. */
+  readonly memberOfDocker: boolean;
+  /** The docker command is there, or dockerd is. */
+  readonly installed: boolean;
+  readonly dockerdRuns: boolean;
+  readonly sockets: readonly string[];
+  /** Sockets that this login may write to. */
+  readonly usableSockets: readonly string[];
+  /** The docker command reaches its engine from there. */
+  readonly cliWorks: boolean;
+  /** What the docker command says when it does not. */
+  readonly cliError: string;
+}
+
+/**
+ * One `key value` a line. Socket places: Docker's own, rootless Docker's, and the one that DOCKER_HOST of the login
+ * shell names. Needs nothing but POSIX sh and id.
+ */
+const LOOK = `
+say() { printf '%s %s\\n' "$1" "$2"; }
+say user "$(id -un)"
+say groups "$(id -Gn)"
+PATH="$PATH:/usr/bin:/usr/local/bin:/usr/sbin:/sbin:/snap/bin"
+say members "$( (getent group docker || grep '^docker:' /etc/group) 2>/dev/null | cut -d: -f4)"
+if command -v docker >/dev/null 2>&1 || command -v dockerd >/dev/null 2>&1; then say installed yes; fi
+for pid in /proc/[0-9]*; do
+  if [ "$(cat "$pid/comm" 2>/dev/null)" = dockerd ]; then say dockerd runs; break; fi
+done
+named="$DOCKER_HOST"
+if [ -z "$named" ] && [ -n "$SHELL" ]; then
+  named="$("$SHELL" -lc 'printf "\\n@%s\\n" "$DOCKER_HOST"' </dev/null 2>/dev/null | sed -n 's/^@//p' | tail -n 1)"
+fi
+case "$named" in unix://*) named="\${named#unix://}" ;; *) named="" ;; esac
+runtime="\${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"
+for socket in "$named" /var/run/docker.sock "$runtime/docker.sock"; do
+  if [ -n "$socket" ] && [ -S "$socket" ]; then
+    say socket "$socket"
+    if [ -w "$socket" ]; then say usable "$socket"; fi
+  fi
+done
+if command -v docker >/dev/null 2>&1; then
+  if error="$(docker version --format '{{.Server.Version}}' 2>&1 >/dev/null)"; then say cli works; else
+    say cli-error "$(printf '%s' "$error" | tr '\\n' ' ')"; fi
+fi
+`;
+const LOOK_LIMIT_MS = 20_000;
+
+export async function lookForCause(transport: HostTransport, signal: AbortSignal): Promise<RemoteFindings> {
+  const { stdout } = await transport.exec(`sh -c ${shellQuote(LOOK)}`, { timeoutMs: LOOK_LIMIT_MS, signal });
+  return parseFindings(stdout);
+}
+
+export function parseFindings(output: string): RemoteFindings {
+  const values = new Map<string, string[]>();
+  for (const line of output.split('\n')) {
+    const [, key, value] = /^([a-z-]+) (.*)$/.exec(line) ?? [];
+    if (key !== undefined && value !== undefined) {
+      values.set(key, [...(values.get(key) ?? []), value.trim()]);
+    }
+  }
+  const all = (key: string): string[] => [...new Set(values.get(key) ?? [])];
+  const one = (key: string): string => values.get(key)?.[0] ?? '';
+  const user = one('user');
+  return {
+    user,
+    groups: one('groups').split(' '),
+    memberOfDocker: one('members').split(',').includes(user),
+    installed: values.has('installed'),
+    dockerdRuns: values.has('dockerd'),
+    sockets: all('socket'),
+    usableSockets: all('usable'),
+    cliWorks: values.has('cli'),
+    cliError: one('cli-error'),
+  };
+}
+
+/** The true cause in one sentence, with what to do about it. */
+export function unreachableError(name: string, found: RemoteFindings, cause: Error): DeployError {
+  const detail = found.cliError === '' ? cause.message : found.cliError;
+  const fail = (message: string, hint: string): DeployError =>
+    new DeployError('docker-unreachable', message, { hint, detail, cause });
+  const usable = found.usableSockets.length > 0;
+  if (!found.installed && found.sockets.length === 0) {
+    return fail(
+      `Docker is not installed on ${name}.`,
+      'Install it there (https://docs.docker.com/engine/install/), then try again.',
+    );
+  }
+  if (found.sockets.length > 0 && !usable) {
+    if (found.memberOfDocker) {
+      return fail(
+        `User ${found.user} is in the group docker on ${name}, but this login does not have it yet.`,
+        `End every session of ${found.user} there, shared SSH connections included, then try again.`,
+      );
+    }
+    return fail(
+      `User ${found.user} may not use Docker on ${name}.`,
+      `Run \`sudo usermod -aG docker ${found.user}\` there and log in again.`,
+    );
+  }
+  if (!usable || (!found.dockerdRuns && !found.cliWorks)) {
+    return fail(
+      `Docker is not running on ${name}.`,
+      'Start it there with `sudo systemctl enable --now docker`, then try again.',
+    );
+  }
+  const allow = 'Set `AllowStreamLocalForwarding yes` in /etc/ssh/sshd_config there and reload sshd.';
+  return found.cliWorks
+    ? fail(`sshd on ${name} lets neither Docker's socket nor a command through.`, allow)
+    : fail(`sshd on ${name} does not let us through to Docker.`, allow);
+}

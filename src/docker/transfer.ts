@@ -1,0 +1,377 @@
+import { DeployError, LABEL, throwIfCancelled, toDeployError } from '../model';
+import type { DockerEngine } from './engine';
+import { abortReason } from './errors';
+import { isAvailable } from './imageStore';
+import { type ImageDetails, inspectImage, layerSizes, listImageSummaries, removeImage, tagImage } from './images';
+import { ConnectionLostError, LoadRefusedError } from './load';
+import { endOfPart, INCOMING, sum } from './parts';
+import { presentLayers } from './presentLayers';
+import { findSameImage, hasSameContent } from './sameImage';
+import { openSaved, readLayout, type SavedLayout, sourceFailure, UnknownLayerError } from './savedImage';
+import { blobDigests, sendImage, type SentBytes } from './sendImage';
+
+/** Milliseconds for taking temporary names away after a failure. */
+const CLEAN_UP_MS = 15_000;
+/** Lost connections in a row, without a layer more on the target, after which it is given up. */
+const MAX_LOSSES = 5;
+
+export interface TransferProgress {
+  /** Bytes that the target took, after compression. */
+  readonly bytes: number;
+  /** What `bytes` will be in the end, supposing that the rest compresses as well as what went before. */
+  readonly totalBytes: number | undefined;
+  readonly layersSent: number;
+  readonly layersSkipped: number;
+  /** How bytes are compressed now: `zstd 3`, `gzip 6`, `uncompressed`. */
+  readonly compression: string;
+}
+
+export interface TransferOptions {
+  /** Name the image has on the target until it is proven to be complete. One for each transfer. */
+  readonly temporaryTag: string;
+  readonly finalTag: string;
+  readonly onProgress: (progress: TransferProgress) => void;
+  /** Sentences worth a line in the log. */
+  readonly onNote: (text: string) => void;
+  /** Bytes free on the target's disk, where that can be told. */
+  readonly freeBytes?: (signal: AbortSignal) => Promise<number | undefined>;
+  /** Makes a lost connection to the target anew. Without it a lost connection is the end. */
+  readonly reconnect?: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface TransferResult {
+  /** Bytes of image data that the target took, after compression, tries that did not hold included. */
+  readonly sentBytes: number;
+  readonly sentLayers: number;
+  readonly skippedLayers: number;
+  /** True when no layer was left out. */
+  readonly full: boolean;
+  /** Why everything was sent although the host seemed to have a part of it. */
+  readonly reason?: string;
+}
+
+/** Tells how many of an image's lowest layers the target has. */
+export type LayerLookUp = typeof presentLayers;
+
+/**
+ * Brings an image from one engine to another, as the layers that the target lacks, without a file in between. The image
+ * gets its final tag only when the target has shown that it is complete; a part that does not fit is followed by the
+ * whole image, once. With `reconnect`, a lost connection is made anew and what had arrived by then is not sent again.
+ * @throws DeployError 'transfer', or 'cancelled'. The target's tags are as before then.
+ */
+export async function transferImage(
+  source: DockerEngine,
+  target: DockerEngine,
+  reference: string,
+  options: TransferOptions,
+  signal: AbortSignal,
+  lookUp: LayerLookUp = presentLayers,
+): Promise<TransferResult> {
+  throwIfCancelled(signal);
+  const image = await inspectImage(source, reference, signal);
+  if (image === undefined) {
+    throw new DeployError('transfer', `The image ${reference} is not on ${source.description}.`, {
+      hint: 'Build it first.',
+    });
+  }
+  try {
+    return await new Transfer(source, target, reference, image, options, signal, lookUp).run();
+  } catch (error) {
+    throw transferError(target, signal.aborted ? abortReason(signal, target.description) : error);
+  }
+}
+
+function transferError(target: DockerEngine, error: unknown): DeployError {
+  if (error instanceof DeployError) {
+    return error;
+  }
+  const { message } = toDeployError(error);
+  return new DeployError('transfer', `The image could not be brought to ${target.description}: ${message}`, {
+    hint: 'Look at the log of Docker there, then try again.',
+    cause: error,
+  });
+}
+
+/** What a broken transfer of this service's images left behind. Its lock must be held: nobody else sends meanwhile. */
+export async function removeLeftovers(target: DockerEngine, service: string, signal: AbortSignal): Promise<void> {
+  const filter = { labels: [`${LABEL.service}=${service}`], references: [`${INCOMING}:*`] };
+  for (const { tags } of await listImageSummaries(target, filter, signal)) {
+    for (const tag of tags.filter((name) => name.startsWith(`${INCOMING}:`))) {
+      await removeImage(target, tag, signal);
+    }
+  }
+}
+
+/** The image was loaded, but it is not as it is at home. */
+class IncompleteError extends Error {
+  override readonly name = 'IncompleteError';
+}
+
+class Transfer {
+  readonly #source: DockerEngine;
+  readonly #target: DockerEngine;
+  readonly #reference: string;
+  readonly #image: ImageDetails;
+  readonly #options: TransferOptions;
+  readonly #signal: AbortSignal;
+  readonly #lookUp: LayerLookUp;
+  #layout: SavedLayout | undefined;
+  /** Bytes of each layer before compression, where that is known. */
+  #sizes: readonly number[] | undefined;
+  /** Lowest layers that the target had before anything was sent. */
+  #skipped: number | undefined;
+  /** Lowest layers that the target has by now. */
+  #have = 0;
+  #sentBytes = 0;
+  #sentRawBytes = 0;
+  /** What the last part went at, in bytes before compression. */
+  #bytesPerMs: number | undefined;
+  /** Names of parts that have arrived. */
+  readonly #parts: string[] = [];
+
+  constructor(
+    source: DockerEngine,
+    target: DockerEngine,
+    reference: string,
+    image: ImageDetails,
+    options: TransferOptions,
+    signal: AbortSignal,
+    lookUp: LayerLookUp,
+  ) {
+    this.#source = source;
+    this.#target = target;
+    this.#reference = reference;
+    this.#image = image;
+    this.#options = options;
+    this.#signal = signal;
+    this.#lookUp = lookUp;
+  }
+
+  /** When it returns, the image is complete on the target under its final tag. */
+  async run(): Promise<TransferResult> {
+    // containerd hands layers out as it keeps them, often compressed: only the table of contents tells which is which.
+    if (this.#source.info.store === 'containerd') {
+      await this.#readLayout();
+    }
+    try {
+      const result = await this.#bringInSpiteOfLosses();
+      await this.#removeNames([this.#options.temporaryTag, ...this.#parts]);
+      return result;
+    } catch (error) {
+      // What has arrived is of use to the next try, which takes these names away.
+      await this.#removeNames([this.#options.temporaryTag, ...(isLost(error) ? [] : this.#parts)]);
+      throw error;
+    }
+  }
+
+  async #bringInSpiteOfLosses(): Promise<TransferResult> {
+    for (let losses = 1; ; losses++) {
+      const before = this.#have;
+      try {
+        return await this.#bring();
+      } catch (error) {
+        losses = this.#have > before ? 1 : losses;
+        await this.#reconnectAfter(error, losses);
+      }
+    }
+  }
+
+  async #reconnectAfter(error: unknown, losses: number): Promise<void> {
+    const { reconnect, onNote } = this.#options;
+    if (reconnect === undefined || !isLost(error) || losses > MAX_LOSSES || this.#signal.aborted) {
+      throw error;
+    }
+    onNote(`The connection to ${this.#target.description} was lost. Connecting again.`);
+    await reconnect(this.#signal);
+  }
+
+  async #bring(): Promise<TransferResult> {
+    const { finalTag, temporaryTag } = this.#options;
+    const present = await findSameImage(this.#target, this.#image, this.#signal);
+    if (present !== undefined && (await isAvailable(this.#target, present.tags[0] ?? present.id, this.#signal))) {
+      await tagImage(this.#target, present.id, finalTag, this.#signal);
+      this.#skipped ??= this.#image.layers.length;
+      return this.#result();
+    }
+    const result = await this.#sendMissing();
+    await tagImage(this.#target, temporaryTag, finalTag, this.#signal);
+    return result;
+  }
+
+  /** When it returns, the image is complete on the target under its temporary tag. */
+  async #sendMissing(): Promise<TransferResult> {
+    const digests = blobDigests(this.#image, this.#layout);
+    this.#have = await this.#lookUp(this.#target, this.#image, digests, this.#signal);
+    if (this.#skipped === undefined) {
+      this.#skipped = this.#have;
+      this.#sizes = await this.#readSizes();
+      await this.#refuseFullDisk();
+    }
+    const all = this.#image.layers.length;
+    try {
+      for (;;) {
+        const end = endOfPart(this.#sizes, this.#have, this.#bytesPerMs);
+        if (end >= all) {
+          await this.#send(all, this.#options.temporaryTag);
+          return this.#result();
+        }
+        const name = `${this.#options.temporaryTag}-${end}`;
+        this.#parts.push(name);
+        await this.#send(end, name);
+        this.#have = end;
+      }
+    } catch (error) {
+      const wasWhole = this.#have === 0 && this.#parts.length === 0;
+      if (wasWhole || !(error instanceof LoadRefusedError || error instanceof IncompleteError)) {
+        throw error;
+      }
+      const reason = error.message;
+      this.#options.onNote(`What was sent does not fit what ${this.#target.description} has. Sending the whole image.`);
+      await removeImage(this.#target, this.#options.temporaryTag, this.#signal);
+      this.#have = 0;
+      this.#skipped = 0;
+      await this.#send(all, this.#options.temporaryTag);
+      return { ...this.#result(), reason };
+    }
+  }
+
+  #result(): TransferResult {
+    const skippedLayers = this.#skipped ?? 0;
+    return {
+      sentBytes: this.#sentBytes,
+      sentLayers: this.#image.layers.length - skippedLayers,
+      skippedLayers,
+      full: skippedLayers === 0,
+    };
+  }
+
+  /** Sends what lies between the layers that the target has and these, and looks whether they are there then. */
+  async #send(upTo: number, tag: string): Promise<void> {
+    await this.#sendInAnyLayout(upTo, tag);
+    const loaded = await inspectImage(this.#target, tag, this.#signal);
+    const wanted = { ...this.#image, layers: this.#image.layers.slice(0, upTo) };
+    if (loaded === undefined || !hasSameContent(loaded, wanted)) {
+      throw new IncompleteError('The layers on the host were not those of the image.');
+    }
+    if (!(await isAvailable(this.#target, tag, this.#signal))) {
+      throw new IncompleteError('A part of the image was missing on the host.');
+    }
+  }
+
+  async #sendInAnyLayout(upTo: number, tag: string): Promise<void> {
+    try {
+      await this.#sendOnce(upTo, tag);
+    } catch (error) {
+      if (!(error instanceof UnknownLayerError) || this.#layout !== undefined) {
+        throw error;
+      }
+      await this.#readLayout();
+      await this.#sendOnce(upTo, tag);
+    }
+  }
+
+  async #sendOnce(upTo: number, tag: string): Promise<void> {
+    const before = { bytes: this.#sentBytes, rawBytes: this.#sentRawBytes };
+    const begin = performance.now();
+    const { rawBytes } = await sendImage(
+      {
+        source: this.#source,
+        target: this.#target,
+        reference: this.#reference,
+        image: this.#image,
+        layout: this.#layout,
+        have: this.#have,
+        upTo,
+        tag,
+        onProgress: (sent) => {
+          this.#sentBytes = before.bytes + sent.bytes;
+          this.#sentRawBytes = before.rawBytes + sent.rawBytes;
+          this.#tellProgress(sent);
+        },
+      },
+      this.#signal,
+    );
+    this.#bytesPerMs = rawBytes / Math.max(1, performance.now() - begin);
+  }
+
+  /** @param now bytes of the part under way. */
+  #tellProgress(now: SentBytes): void {
+    const skipped = this.#skipped ?? 0;
+    const left = this.#sizes === undefined ? undefined : sum(this.#sizes.slice(this.#have)) - now.rawBytes;
+    this.#options.onProgress({
+      bytes: this.#sentBytes,
+      totalBytes: estimate(this.#sentBytes, this.#sentRawBytes, left),
+      layersSent: this.#have - skipped,
+      layersSkipped: skipped,
+      compression: now.compression,
+    });
+  }
+
+  async #readLayout(): Promise<SavedLayout> {
+    try {
+      this.#layout = await readLayout(await openSaved(this.#source, this.#reference, this.#signal));
+      return this.#layout;
+    } catch (error) {
+      throw sourceFailure(this.#source, error, this.#signal);
+    }
+  }
+
+  async #readSizes(): Promise<readonly number[] | undefined> {
+    const layers = this.#image.layers.length;
+    if (this.#layout !== undefined) {
+      return this.#layout.sizes;
+    }
+    const sizes = await layerSizes(this.#source, this.#reference, layers, this.#signal);
+    if (sizes === undefined && layers - this.#have > 1) {
+      return (await this.#readLayout()).sizes;
+    }
+    return sizes;
+  }
+
+  /** The target unpacks what it has taken in, so that for a while it holds everything twice. */
+  async #refuseFullDisk(): Promise<void> {
+    const free = await this.#options.freeBytes?.(this.#signal);
+    const needed = 2 * sum(this.#sizes?.slice(this.#have) ?? []);
+    if (free !== undefined && free < needed) {
+      const [has, takes] = [free, needed].map(megabytes);
+      throw new DeployError(
+        'transfer',
+        `The disk of ${this.#target.description} has ${has} left, and this image takes ${takes} there.`,
+        {
+          hint: 'Nothing was sent. Make room there, for example with `docker image prune`, then try again.',
+        },
+      );
+    }
+  }
+
+  async #removeNames(names: readonly string[]): Promise<void> {
+    const limit = AbortSignal.timeout(CLEAN_UP_MS);
+    try {
+      for (const name of names) {
+        await removeImage(this.#target, name, limit);
+      }
+    } catch {
+      this.#options.onNote(`A temporary name was left on ${this.#target.description}. The next deployment removes it.`);
+    }
+  }
+}
+
+/** The connection broke: what was sent is not what is wrong. */
+function isLost(error: unknown): boolean {
+  return (
+    error instanceof ConnectionLostError ||
+    (error instanceof DeployError && (error.code === 'host-unreachable' || error.code === 'docker-unreachable'))
+  );
+}
+
+/** Below this share of the whole the rest cannot be told from it. */
+const ENOUGH_TO_TELL = 0.02;
+
+function estimate(bytes: number, rawBytes: number, rawLeft: number | undefined): number | undefined {
+  const share = rawLeft === undefined ? 0 : rawBytes / Math.max(1, rawBytes + Math.max(0, rawLeft));
+  return share < ENOUGH_TO_TELL ? undefined : Math.round(bytes / share);
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
