@@ -1,0 +1,344 @@
+/**
+ * The nginx configuration of one service: written by us, and read back, ours or that of the article's script.
+ */
+import { createHash } from 'node:crypto';
+import type { RouteConfig, SlotName } from '../model';
+import { slotContainer } from '../model';
+
+const OWN_HEADER = /^# Blue-Green: service=(\S+) slot=(BLUE|GREEN) deployment=(\S+)$/m;
+
+/** Folder that nginx includes its sites from, in the official image as in Debian's package. */
+export const CONF_DIRECTORY = '/etc/nginx/conf.d';
+
+/**
+ * Loopback port inside the proxy on which the running workers say which slot they serve. Outside of the container it
+ * cannot be reached.
+ */
+export const MARKER_PORT = 9187;
+
+/** End of the host names that the workers are asked by. */
+const MARKER_SUFFIX = '.slot';
+
+/** Shortest time nginx keeps an idle client connection open while it shuts an old worker down, in milliseconds. */
+export const KEEPALIVE_MINIMUM_MS = 10_000;
+
+export interface ConfInput {
+  readonly service: string;
+  readonly slot: SlotName;
+  readonly deployment: string;
+  /** Port the service listens on in its container. */
+  readonly port: number;
+  readonly route: RouteConfig;
+  /** nginx's version as `nginx -v` prints it, such as `1.30.6`. */
+  readonly nginxVersion: string;
+}
+
+/** A file inside the proxy. */
+export interface ConfFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What a configuration file says about itself. `deployment` is absent in files that we did not write. */
+export interface ConfSummary {
+  readonly service: string;
+  readonly slot: SlotName;
+  readonly deployment: string | undefined;
+}
+
+/** Added to the name of a file for the copy of what somebody changed in it by hand. nginx does not read it. */
+export const EDITED_SUFFIX = '.edited';
+
+export function confPath(service: string): string {
+  return `${CONF_DIRECTORY}/${service}.conf`;
+}
+
+/** Host name under which the marker server of a service answers on {@link MARKER_PORT}. */
+export function markerHost(service: string): string {
+  return `${identifier(service)}${MARKER_SUFFIX}`;
+}
+
+/** The one line that running workers answer with. */
+export function markerAnswer(input: Pick<ConfInput, 'service' | 'slot' | 'deployment'>): string {
+  return `${input.service} ${input.slot} ${input.deployment}`;
+}
+
+export function parseMarkerAnswer(text: string): ConfSummary | undefined {
+  const match = /^(\S+) (BLUE|GREEN) (\S+)\s*$/.exec(text);
+  return match === null ? undefined : { service: match[1] ?? '', slot: match[2] as SlotName, deployment: match[3] };
+}
+
+/**
+ * The service's own file: which slot serves. It alone changes from one deployment to the next. The values come from a
+ * checked {@link RouteConfig} and a checked service name, so that nothing in them can end a directive.
+ */
+export function renderConf(input: ConfInput): string {
+  const id = identifier(input.service);
+  return sealed(`# Blue-Green: service=${input.service} slot=${input.slot} deployment=${input.deployment}
+# Written by a deployment. The next one replaces this file and keeps a copy of what you changed by hand.
+
+map $host $slot_${id} {
+    default http://${slotContainer(input.service, input.slot)}:${input.port};
+}
+
+map $http_upgrade $connection_${id} {
+    default upgrade;
+    ''      '';
+}
+
+# Lets a deployment ask the running workers which slot they serve.
+server {
+    listen 127.0.0.1:${MARKER_PORT};
+    server_name ${markerHost(input.service)};
+    access_log off;
+    default_type text/plain;
+    return 200 "${markerAnswer(input)}\\n";
+}
+`);
+}
+
+/**
+ * The files that lead requests to a service, the same for both slots. Services may share a host name: each has its
+ * locations in a file of its own, and the server of a host name includes those of all. That server is the same text
+ * whichever service brings it, so that no service ever changes a file of another.
+ *
+ * They follow the service's own file, in the order in which they are put in place: nginx can start at any moment
+ * between two of them.
+ */
+export function renderRoute(input: Pick<ConfInput, 'service' | 'route' | 'nginxVersion'>): ConfFile[] {
+  const { service, route } = input;
+  const hosts = route.hosts.length === 0 ? [EVERY_HOST] : route.hosts;
+  const head = `# Blue-Green: requests to ${service}\n# Written by a deployment. The next one replaces this file.\n\n`;
+  // Both kinds win over the fallback, whose regular expression matches everything.
+  const matches = route.path === '/' ? ['^~ /'] : [`= ${route.path}`, `^~ ${route.path}/`];
+  const locations = sealed(head + matches.map((match) => renderLocation(match, service, route)).join('\n'));
+  const files = hosts.map((host) => ({ path: locationPath(service, host), text: locations }));
+  if (takesTheRest(route)) {
+    files.push({ path: fallbackPath(service), text: sealed(head + renderLocation('~ ^/', service, route)) });
+  }
+  if (hosts.some((host) => host.length > LONGEST_PLAIN_NAME)) {
+    files.push({ path: SETTINGS_FILE, text: sealed(SETTINGS) });
+  }
+  return [...files, ...hosts.map((host) => ({ path: serverPath(host), text: renderServer(host, input.nginxVersion) }))];
+}
+
+/** True for a service that takes every request which no other one claims. */
+export function takesTheRest(route: RouteConfig): boolean {
+  return route.hosts.length === 0 && route.path === '/';
+}
+
+/** The service whose file of {@link renderRoute} takes every request that no other one claims. */
+export function restTakenBy(path: string): string | undefined {
+  return path.startsWith(`${CONF_DIRECTORY}/`) && path.endsWith(FALLBACK)
+    ? path.slice(CONF_DIRECTORY.length + 1, -FALLBACK.length)
+    : undefined;
+}
+
+/**
+ * The paths among `paths` that lead to a service, in the order in which they are taken away; servers of host names that
+ * lead to no other service are among them.
+ */
+export function routePaths(service: string, paths: readonly string[]): string[] {
+  const isItsOwn = (path: string): boolean => path.startsWith(`${CONF_DIRECTORY}/${service}@`);
+  const locations = paths.filter((path) => path.endsWith(LOCATION));
+  const servers = locations.filter(isItsOwn).flatMap((location) => {
+    const file = location.slice(location.indexOf('@'));
+    const isShared = locations.some((other) => !isItsOwn(other) && other.endsWith(file));
+    const server = `${CONF_DIRECTORY}/~${file.slice(1, -LOCATION.length)}.conf`;
+    return isShared || !paths.includes(server) ? [] : [server];
+  });
+  return [...servers, ...paths.filter(isItsOwn)];
+}
+
+/** True when a text, a path or what nginx says, names a file that belongs to this service alone. */
+export function namesFileOf(service: string, text: string): boolean {
+  return text.includes(confPath(service)) || text.includes(`${CONF_DIRECTORY}/${service}@`);
+}
+
+/** What a file of {@link renderRoute} leads to its service: `shop.example/api`, `/api` for every host name, or `*`. */
+export function readRoute(file: ConfFile, service: string): string | undefined {
+  const prefix = `${CONF_DIRECTORY}/${service}@`;
+  if (!file.path.startsWith(prefix) || !file.path.endsWith(LOCATION)) {
+    return undefined;
+  }
+  const host = file.path.slice(prefix.length, -LOCATION.length).replace('+', '*');
+  const path = /^location (?:=|\^~) (\S+) \{/m.exec(file.text)?.[1] ?? '/';
+  return `${host}${path === '/' ? '' : path}` || '*';
+}
+
+/** True for the text of a file that a deployment wrote. */
+export function isOurs(text: string): boolean {
+  return text.startsWith('# Blue-Green: ');
+}
+
+/** Stands for every host name that has no server of its own. */
+const EVERY_HOST = '';
+const LOCATION = '.location';
+const FALLBACK = '@.fallback';
+/** The longest host name that fits nginx's hash of server names as it is by default, with buckets of 64 bytes. */
+const LONGEST_PLAIN_NAME = 40;
+/** Leaves room for a service's name and for what is added to a file's name. */
+const LONGEST_IN_FILE_NAME = 160;
+/** What nginx takes once only. No service has such a name. */
+export const SETTINGS_FILE = `${CONF_DIRECTORY}/+settings.conf`;
+const SETTINGS = `# Blue-Green: settings for all services
+# Room for long host names (ngx_http_core_module, server_names_hash_bucket_size).
+server_names_hash_bucket_size 512;
+`;
+
+function locationPath(service: string, host: string): string {
+  return `${CONF_DIRECTORY}/${service}@${fileNameOf(host)}${LOCATION}`;
+}
+
+function fallbackPath(service: string): string {
+  return `${CONF_DIRECTORY}/${service}${FALLBACK}`;
+}
+
+function serverPath(host: string): string {
+  return `${CONF_DIRECTORY}/~${fileNameOf(host)}.conf`;
+}
+
+/** A `*` would be a pattern in nginx's include, and a file's name has at most 255 bytes. */
+function fileNameOf(host: string): string {
+  const name = host.replace('*', '+');
+  return name.length <= LONGEST_IN_FILE_NAME ? name : `${name.slice(0, LONGEST_IN_FILE_NAME - 17)}-${checksum(name)}`;
+}
+
+/**
+ * `keepalive_min_timeout` (nginx 1.27.4 and newer) lets idle connections of an old worker finish instead of being reset
+ * by the reload. Older versions have no such way; there, answers close their connection.
+ */
+function renderServer(host: string, nginxVersion: string): string {
+  const [listen, name] = host === EVERY_HOST ? ['80 default_server', '_'] : ['80', host];
+  const keepalive = isAtLeast(nginxVersion, [1, 27, 4])
+    ? `keepalive_min_timeout ${KEEPALIVE_MINIMUM_MS / 1000}s;`
+    : 'keepalive_timeout 0;';
+  const fallback = host === EVERY_HOST ? '' : `\n    include ${CONF_DIRECTORY}/*${FALLBACK};`;
+  return sealed(`# Blue-Green: requests for ${host === EVERY_HOST ? 'every other host name' : host}
+# The same for all services that answer for it.
+
+server {
+    listen ${listen};
+    server_name ${name};
+    root /nonexistent;
+    ${keepalive}
+    include ${CONF_DIRECTORY}/*@${fileNameOf(host)}${LOCATION};${fallback}
+}
+`);
+}
+
+/**
+ * - `resolver` + variable: nginx starts and reloads while the container is absent (ngx_http_proxy_module, proxy_pass).
+ * - Nothing is buffered: events and downloads pass as they come, and an upload is connected to its slot from its first
+ *   byte on, which is how the drain sees it.
+ */
+function renderLocation(match: string, service: string, route: RouteConfig): string {
+  const id = identifier(service);
+  const strip = route.stripPath && route.path !== '/' ? `rewrite "^${escapeRegExp(route.path)}/?(.*)$" /$1 break;` : '';
+  return `location ${match} {
+    ${strip}
+    client_max_body_size ${route.maxBody};
+    resolver 127.0.0.11 valid=2s ipv6=off;
+    proxy_pass $slot_${id};
+    proxy_http_version 1.1;
+    proxy_buffering off;
+    proxy_request_buffering off;
+    proxy_set_header Host $http_host;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_${id};
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_read_timeout 3600s;
+    proxy_send_timeout 3600s;
+}
+`.replace('    \n', '');
+}
+
+const SEAL = /^# Checksum: ([0-9a-f]{16})\n/m;
+
+/** Puts a checksum below the first line, so that a change by hand can be told. */
+function sealed(text: string): string {
+  return text.replace('\n', `\n# Checksum: ${checksum(text)}\n`);
+}
+
+function checksum(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** True for a file of ours that somebody has changed since a deployment wrote it. */
+export function isEdited(text: string): boolean {
+  return isOurs(text) && SEAL.exec(text)?.[1] !== checksum(text.replace(SEAL, ''));
+}
+
+/** Every service and slot that a configuration file sends requests to, ours and hand-written ones alike. */
+export function readConf(text: string): ConfSummary[] {
+  const own = OWN_HEADER.exec(text);
+  if (own !== null) {
+    return [{ service: own[1] ?? '', slot: own[2] as SlotName, deployment: own[3] }];
+  }
+  const found = new Map<string, ConfSummary>();
+  const withoutComments = text.replace(/#.*$/gm, '');
+  for (const match of withoutComments.matchAll(
+    /\b(?:proxy_pass|server|set\s+\$\w+)\s+"?(?:https?:\/\/)?([A-Za-z0-9][\w.-]*)_(BLUE|GREEN)\b/g,
+  )) {
+    const service = match[1] ?? '';
+    found.set(service, { service, slot: match[2] as SlotName, deployment: undefined });
+  }
+  return [...found.values()];
+}
+
+/**
+ * Host names that nginx looks up when it starts, and without which it does not: those of upstream servers and of
+ * `proxy_pass` without a variable (ngx_http_upstream_module, ngx_http_proxy_module).
+ */
+export function staticUpstreams(text: string): string[] {
+  const matches = text
+    .replace(/#.*$/gm, '')
+    .matchAll(/\b(?:proxy_pass\s+https?:\/\/|server\s+)([A-Za-z0-9][\w.-]*)(?::\d+)?[\s;/]/g);
+  return [...new Set([...matches].map((match) => match[1] ?? ''))];
+}
+
+/** True for a file, not one of ours, whose server takes every request that no other one claims. */
+export function claimsEveryHost(text: string): boolean {
+  return !isOurs(text) && /\blisten\s[^;]*\bdefault_server\b/.test(text.replace(/#.*$/gm, ''));
+}
+
+/** The welcome page's server of the official image: it would answer for `localhost` in the place of a service. */
+export function isStockWelcome(text: string): boolean {
+  return (
+    /\bserver_name\s+localhost\s*;/.test(text) &&
+    /\/usr\/share\/nginx\/html/.test(text) &&
+    !/^\s*proxy_pass/m.test(text)
+  );
+}
+
+/** `nginx version: nginx/1.30.6` → `1.30.6`; undefined when the text is no such line. */
+export function parseNginxVersion(text: string): string | undefined {
+  return /nginx\/(\d+\.\d+\.\d+)/.exec(text)?.[1];
+}
+
+function isAtLeast(version: string, wanted: readonly [number, number, number]): boolean {
+  const parts = version.split('.').map(Number);
+  for (const [index, want] of wanted.entries()) {
+    const have = parts[index] ?? 0;
+    if (have !== want) {
+      return have > want;
+    }
+  }
+  return true;
+}
+
+/**
+ * A short name for nginx variables and host names, different for each service. A hash keeps it short: nginx's hash
+ * tables refuse names that are longer than a bucket (64 bytes by default).
+ */
+function identifier(service: string): string {
+  const readable = service.replace(/[^a-z0-9]/gi, '').slice(0, 12);
+  return `${readable}_${createHash('sha256').update(service).digest('hex').slice(0, 6)}`;
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

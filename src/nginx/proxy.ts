@@ -1,0 +1,357 @@
+/**
+ * What can be seen and done inside the proxy container: look at what it serves, switch a service, watch an old slot's
+ * connections.
+ */
+import { randomBytes } from 'node:crypto';
+import { execInContainer } from '../docker/containers';
+import type { DockerEngine } from '../docker/engine';
+import { DeployError } from '../model';
+import {
+  claimsEveryHost,
+  type ConfFile,
+  type ConfInput,
+  confPath,
+  type ConfSummary,
+  isEdited,
+  isOurs,
+  markerHost,
+  parseMarkerAnswer,
+  parseNginxVersion,
+  readConf,
+  readRoute,
+  renderConf,
+  renderRoute,
+  restTakenBy,
+  routePaths,
+  SETTINGS_FILE,
+} from './conf';
+import { CLEAN_SCRIPT, DRAIN_SCRIPT, EXAMINE_SCRIPT, LOOK_SCRIPT, READY_SCRIPT, SWITCH_SCRIPT } from './scripts';
+
+/** Limit for one look into the proxy, in milliseconds. */
+const LOOK_LIMIT_MS = 20_000;
+/** Limit for one proof that the workers took a configuration over, in tenths of a second. */
+const PROOF_TENTHS = 150;
+/** Limit for the wait until switches of other services are through, in tenths of a second. */
+const WAIT_TENTHS = 600;
+
+export interface ProxyView {
+  readonly nginxVersion: string;
+  /** The HTTP client in the proxy's image. */
+  readonly client: 'curl' | 'wget' | undefined;
+  readonly activeWorkers: number;
+  readonly leavingWorkers: number;
+  readonly confs: readonly ConfFile[];
+  /** Files of ours that servers include: the locations of services. */
+  readonly routes: readonly ConfFile[];
+  /** True when somebody else has made room for long host names already, which nginx lets be said once only. */
+  readonly roomForNames: boolean;
+  /** What running workers answer, by service. */
+  readonly answers: ReadonlyMap<string, ConfSummary>;
+}
+
+/** Looks at a running proxy with one exec. `services` are those whose workers are asked for their slot. */
+export async function lookAtProxy(
+  engine: DockerEngine,
+  proxy: string,
+  services: readonly string[],
+  signal: AbortSignal,
+): Promise<ProxyView> {
+  const parts = await askInParts(engine, proxy, LOOK_SCRIPT, { BG_HOSTS: services.map(markerHost).join(' ') }, signal);
+  const confs: ConfFile[] = [];
+  const routes: ConfFile[] = [];
+  const answers = new Map<string, ConfSummary>();
+  const single = new Map<string, string>();
+  for (const { name, argument, text } of parts) {
+    if (name === 'conf') {
+      confs.push({ path: argument, text });
+    } else if (name === 'route') {
+      routes.push({ path: argument, text });
+    } else if (name === 'answer') {
+      const answer = parseMarkerAnswer(text);
+      if (answer !== undefined) {
+        answers.set(answer.service, answer);
+      }
+    } else {
+      single.set(name, text);
+    }
+  }
+  const client = single.get('client')?.trim();
+  return {
+    nginxVersion: parseNginxVersion(single.get('version') ?? '') ?? '0.0.0',
+    client: client === 'curl' || client === 'wget' ? client : undefined,
+    activeWorkers: countLines(single.get('active')),
+    leavingWorkers: countLines(single.get('leaving')),
+    confs,
+    routes,
+    roomForNames: (single.get('bucket') ?? '').split('\n').some((file) => file !== '' && file !== SETTINGS_FILE),
+    answers,
+  };
+}
+
+/** What only a status asks a running proxy. */
+export interface ProxyExamination {
+  /** What nginx says against its files on disk; undefined when it takes them. The running workers may serve older ones. */
+  readonly refusal: string | undefined;
+  /** Files of a switch that its container did not live to finish. */
+  readonly leftFiles: readonly string[];
+  /** Bytes free on the disk that Docker keeps its containers on; undefined when the proxy's image cannot tell. */
+  readonly freeBytes: number | undefined;
+}
+
+/** Tests the configuration on disk and looks for leftovers, with one exec. */
+export async function examineProxy(
+  engine: DockerEngine,
+  proxy: string,
+  signal: AbortSignal,
+): Promise<ProxyExamination> {
+  const parts = new Map(
+    (await askInParts(engine, proxy, EXAMINE_SCRIPT, {}, signal)).map(({ name, text }) => [name, text.trim()]),
+  );
+  const free = parts.get('free') ?? '';
+  return {
+    refusal: parts.get('refusal'),
+    leftFiles: (parts.get('left') ?? '').split('\n').filter((file) => file !== ''),
+    freeBytes: /^\d+$/.test(free) ? Number(free) * 1024 : undefined,
+  };
+}
+
+/** Removes the files that an interrupted switch of a service left. Only for whoever holds the service's lock. */
+export async function cleanProxy(
+  engine: DockerEngine,
+  proxy: string,
+  confPathOfService: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await execInContainer(engine, proxy, ['sh', '-c', CLEAN_SCRIPT], {
+    env: { BG_CONF: confPathOfService },
+    timeoutMs: LOOK_LIMIT_MS,
+    signal,
+  });
+}
+
+interface Part {
+  readonly name: string;
+  readonly argument: string;
+  readonly text: string;
+}
+
+/** Runs a script that prints parts, each begun by a line that no file can hold by chance. */
+async function askInParts(
+  engine: DockerEngine,
+  proxy: string,
+  script: string,
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Part[]> {
+  const mark = `part-${randomBytes(8).toString('hex')}`;
+  const { stdout } = await execInContainer(engine, proxy, ['sh', '-c', script], {
+    env: { ...env, BG_MARK: mark },
+    timeoutMs: LOOK_LIMIT_MS,
+    signal,
+  });
+  return stdout
+    .split(`\n${mark} `)
+    .slice(1)
+    .map((part) => {
+      const end = part.indexOf('\n');
+      const [name, argument] = splitOnce(part.slice(0, end), ' ');
+      return { name, argument, text: part.slice(end + 1) };
+    });
+}
+
+/**
+ * What nginx serves for a service: the running workers' own answer, or, for a file that we did not write, what the file
+ * names.
+ */
+export function servedSlot(view: ProxyView, service: string): ConfSummary | undefined {
+  return (
+    view.answers.get(service) ?? view.confs.flatMap((conf) => readConf(conf.text)).find((it) => it.service === service)
+  );
+}
+
+/** The file that holds a service's configuration now, ours or one that was there before us. */
+export function confOf(view: ProxyView, service: string): ConfFile | undefined {
+  return view.confs.find((conf) => readConf(conf.text).some((it) => it.service === service));
+}
+
+/** What a service answers for, in words: `shop.example/api`, several of them, or `*` for everything else. */
+export function routeOf(view: ProxyView, service: string): string {
+  const routes = view.routes.flatMap((file) => readRoute(file, service) ?? []);
+  const own = confOf(view, service)?.text ?? '';
+  const byHand = isOurs(own) ? undefined : /^\s*server_name\s+([^;]+);/m.exec(own)?.[1]?.trim();
+  return routes.length > 0 ? routes.join(' ') : byHand === undefined || byHand === '_' ? '*' : byHand;
+}
+
+/** Files of a service that somebody has changed by hand since a deployment wrote them. */
+export function editedFiles(view: ProxyView, service: string): ConfFile[] {
+  const own = confOf(view, service);
+  const paths = new Set(routePaths(service, filePaths(view)));
+  return [...(own === undefined ? [] : [own]), ...allFiles(view).filter(({ path }) => paths.has(path))].filter(
+    ({ text }) => isEdited(text),
+  );
+}
+
+/** Who takes every request that no other service claims: a service, or the path of a file that is not ours. */
+export function restTaker(view: ProxyView): string | undefined {
+  const hand = view.confs.find((conf) => claimsEveryHost(conf.text));
+  return (
+    view.routes.map(({ path }) => restTakenBy(path)).find((it) => it !== undefined) ??
+    (hand && (readConf(hand.text)[0]?.service ?? hand.path))
+  );
+}
+
+/**
+ * All files that make nginx send a service's requests to a slot, and those of it that are no longer needed, in the order
+ * in which they are put in place and taken away.
+ */
+export function filesToServe(view: ProxyView, input: ConfInput): FileChange[] {
+  const own = { path: confOf(view, input.service)?.path ?? confPath(input.service), text: renderConf(input) };
+  const route = renderRoute(input).filter(({ path }) => path !== SETTINGS_FILE || !view.roomForNames);
+  const wanted = new Set(route.map(({ path }) => path));
+  const stale = routePaths(input.service, filePaths(view)).filter((path) => !wanted.has(path));
+  return [own, ...route, ...stale.map((path) => ({ path, text: undefined }))];
+}
+
+/** All files of a service, to be taken away. */
+export function filesToRemove(view: ProxyView, service: string): FileChange[] {
+  const own = confOf(view, service);
+  const paths = [...routePaths(service, filePaths(view)), ...(own === undefined ? [] : [own.path])];
+  return paths.map((path) => ({ path, text: undefined }));
+}
+
+/** What takes changes back: the same files as they are in `view`, in the opposite order. */
+export function filesToRestore(view: ProxyView, changes: readonly FileChange[]): FileChange[] {
+  const before = new Map(allFiles(view).map(({ path, text }) => [path, text]));
+  return changes.map(({ path }) => ({ path, text: before.get(path) })).reverse();
+}
+
+function allFiles(view: ProxyView): ConfFile[] {
+  return [...view.confs, ...view.routes];
+}
+
+function filePaths(view: ProxyView): string[] {
+  return allFiles(view).map(({ path }) => path);
+}
+
+/** Waits until nginx's workers run. Throws `proxy` after `limitMs`. */
+export async function waitForWorkers(
+  engine: DockerEngine,
+  proxy: string,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { exitCode } = await execInContainer(engine, proxy, ['sh', '-c', READY_SCRIPT], {
+    env: { BG_LIMIT: String(Math.ceil(limitMs / 100)) },
+    timeoutMs: limitMs + 5_000,
+    signal,
+  });
+  if (exitCode !== 0) {
+    throw new DeployError('proxy', `nginx did not start in the proxy within ${limitMs / 1000} seconds.`);
+  }
+}
+
+/** A file that is written, or, without a text, taken away. */
+export interface FileChange {
+  readonly path: string;
+  readonly text: string | undefined;
+}
+
+export interface SwitchInput {
+  readonly files: readonly FileChange[];
+  readonly service: string;
+  /** What the workers must answer afterwards (`markerAnswer`); undefined where the service is taken out of nginx. */
+  readonly expect: string | undefined;
+}
+
+/** How a switch ended on the host. */
+export type SwitchVerdict =
+  | { readonly kind: 'switched' }
+  /** nginx refused the candidate; nothing was touched. */
+  | { readonly kind: 'refused'; readonly output: string }
+  /** The workers did not take it over; the previous file is back and serving. */
+  | { readonly kind: 'reverted'; readonly output: string }
+  /** Another service's switch did not end; nothing was touched. */
+  | { readonly kind: 'busy'; readonly output: string }
+  /** The candidate could not be written (a full disk); nothing was touched. */
+  | { readonly kind: 'unwritten'; readonly output: string }
+  /** The previous file is back but the workers did not confirm it. */
+  | { readonly kind: 'broken'; readonly output: string };
+
+/**
+ * Runs the switch. There is no AbortSignal on purpose: once begun it runs to its end on the host, which takes at most
+ * the wait for others and two proofs, and its verdict has to be heard.
+ */
+export async function switchProxy(engine: DockerEngine, proxy: string, input: SwitchInput): Promise<SwitchVerdict> {
+  const { stdout, stderr } = await execInContainer(engine, proxy, ['sh', '-c', SWITCH_SCRIPT], {
+    env: {
+      BG_FILES: String(input.files.length),
+      ...Object.fromEntries(
+        input.files.flatMap(({ path, text }, index) => [
+          [`BG_PATH_${index + 1}`, path],
+          [`BG_TEXT_${index + 1}`, text ?? ''],
+        ]),
+      ),
+      BG_HOST: markerHost(input.service),
+      BG_EXPECT: input.expect ?? '',
+      BG_LIMIT: String(PROOF_TENTHS),
+      BG_WAIT: String(WAIT_TENTHS),
+    },
+    timeoutMs: (WAIT_TENTHS + 3 * PROOF_TENTHS) * 100,
+    signal: new AbortController().signal,
+  });
+  return parseVerdict(stdout, stderr);
+}
+
+export function parseVerdict(stdout: string, stderr: string): SwitchVerdict {
+  const kind = /^verdict (\w+)$/m.exec(stdout)?.[1];
+  const output = `${stdout.replace(/^verdict \w+$/m, '').trim()}\n${stderr.trim()}`.trim();
+  switch (kind) {
+    case 'switched':
+      return { kind };
+    case 'refused':
+    case 'reverted':
+    case 'busy':
+    case 'unwritten':
+    case 'broken':
+      return { kind, output };
+    default:
+      return { kind: 'broken', output: output === '' ? 'The switch ended without a verdict.' : output };
+  }
+}
+
+/** Workers that are shutting down, and connections from the proxy to `address:port` (IPv4). */
+export async function countDraining(
+  engine: DockerEngine,
+  proxy: string,
+  address: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<{ leavingWorkers: number; connections: number }> {
+  const { stdout } = await execInContainer(engine, proxy, ['sh', '-c', DRAIN_SCRIPT], {
+    env: { BG_PEER: procNetAddress(address, port) },
+    timeoutMs: LOOK_LIMIT_MS,
+    signal,
+  });
+  const read = (name: string): number => Number(new RegExp(`^${name} +(\\d+)`, 'm').exec(stdout)?.[1] ?? 0);
+  return { leavingWorkers: read('leaving'), connections: read('connections') };
+}
+
+/** `172.18.0.3`, 8080 → `030012AC:1F90`, the little-endian form of /proc/net/tcp on the architectures Docker runs on. */
+export function procNetAddress(address: string, port: number): string {
+  const hex = (value: number, width: number): string => value.toString(16).toUpperCase().padStart(width, '0');
+  const bytes = address
+    .split('.')
+    .reverse()
+    .map((part) => hex(Number(part), 2))
+    .join('');
+  return `${bytes}:${hex(port, 4)}`;
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+function countLines(text: string | undefined): number {
+  return (text ?? '').split('\n').filter((line) => line.trim() !== '').length;
+}

@@ -1,0 +1,211 @@
+/**
+ * Shell scripts that run inside the proxy container by `docker exec`. Plain POSIX sh with the tools that both busybox
+ * and Debian have. All values arrive as environment variables, never as parts of the text.
+ */
+import { CONF_DIRECTORY, MARKER_PORT } from './conf';
+
+/**
+ * Functions shared by the scripts.
+ *
+ * `master` prints the process id of nginx's master, `workers active|leaving` the ids of its workers by their title: nginx
+ * renames a worker to "worker process is shutting down" when a newer generation has taken over. `ask HOST` asks the
+ * running workers for their slot; it prints nothing when the image has neither curl nor wget.
+ */
+const FUNCTIONS = `
+title() { { tr '\\0' ' ' < "/proc/$1/cmdline"; } 2>/dev/null; }
+master() {
+  for p in /proc/[0-9]*; do
+    case "$(title "\${p#/proc/}")" in "nginx: master process"*) echo "\${p#/proc/}"; return 0;; esac
+  done
+  return 1
+}
+workers() {
+  m=$(master) || return 0
+  for p in /proc/[0-9]*; do
+    w=\${p#/proc/}
+    t=$(title "$w")
+    case "$t" in "nginx: worker process"*) ;; *) continue;; esac
+    grep -q "^PPid:[[:space:]]*$m\$" "/proc/$w/status" 2>/dev/null || continue
+    case "$t" in *"shutting down"*) kind=leaving;; *) kind=active;; esac
+    [ "$kind" = "$1" ] && echo "$w"
+  done
+  return 0
+}
+ask() {
+  if command -v curl >/dev/null 2>&1; then
+    curl -s -m 2 -H "Host: $1" http://127.0.0.1:${MARKER_PORT}/ 2>/dev/null
+  elif command -v wget >/dev/null 2>&1; then
+    wget -q -T 2 -O - --header "Host: $1" http://127.0.0.1:${MARKER_PORT}/ 2>/dev/null
+  fi
+}
+can_ask() { command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1; }
+`;
+
+/**
+ * Prints what the proxy is and serves, in parts that each begin with a line `$BG_MARK name argument`.
+ * In: BG_MARK (a random line start), BG_HOSTS (marker host names, space separated).
+ */
+export const LOOK_SCRIPT = `${FUNCTIONS}
+part() { printf '\\n%s %s\\n' "$BG_MARK" "$*"; }
+part version; nginx -v 2>&1
+part client; if command -v curl >/dev/null 2>&1; then echo curl; elif command -v wget >/dev/null 2>&1; then echo wget; fi
+part active; workers active
+part leaving; workers leaving
+for f in ${CONF_DIRECTORY}/*.conf; do
+  [ -f "$f" ] && { part conf "$f"; cat "$f"; }
+done
+for f in ${CONF_DIRECTORY}/*@*; do
+  [ -f "$f" ] && { part route "$f"; cat "$f"; }
+done
+part bucket; grep -rls '^[[:space:]]*server_names_hash_bucket_size' /etc/nginx
+for h in $BG_HOSTS; do part answer "$h"; ask "$h"; done
+exit 0
+`;
+
+/**
+ * Prints what only a status asks for, in parts as LOOK_SCRIPT does: what nginx says against its files on disk (nothing
+ * when it takes them), files that a switch left when its container was stopped in the middle, and the free kilobytes of
+ * the disk. A working copy counts as left after a minute: a switch under way has one too.
+ */
+export const EXAMINE_SCRIPT = `
+part() { printf '\\n%s %s\\n' "$BG_MARK" "$*"; }
+said=$(nginx -t 2>&1) || { part refusal; printf '%s\\n' "$said" | grep -F '[emerg]' || printf '%s\\n' "$said"; }
+part left; ls -d ${CONF_DIRECTORY}/*.candidate ${CONF_DIRECTORY}/*.previous 2>/dev/null
+find /tmp -maxdepth 1 -name 'blue-green.*' -mmin +1 2>/dev/null
+part free; df -Pk ${CONF_DIRECTORY} 2>/dev/null | awk 'NR == 2 { print $4 }'
+exit 0
+`;
+
+/** Removes what EXAMINE_SCRIPT finds left: working copies, and the files of the service whose file is BG_CONF. */
+export const CLEAN_SCRIPT = `
+rm -f "$BG_CONF.candidate" "$BG_CONF.previous" "\${BG_CONF%.conf}"@*.candidate "\${BG_CONF%.conf}"@*.previous
+find /tmp -maxdepth 1 -name 'blue-green.*' -mmin +1 -exec rm -rf {} +
+exit 0
+`;
+
+/** Exits 0 once nginx's master runs and has at least one worker, 1 when that takes longer than BG_LIMIT tenths of a second. */
+export const READY_SCRIPT = `${FUNCTIONS}
+n=0
+while [ "$n" -lt "$BG_LIMIT" ]; do
+  [ -n "$(workers active)" ] && exit 0
+  n=$((n + 1)); sleep 0.1
+done
+exit 1
+`;
+
+/**
+ * The whole switch in one go: it runs to its end even when the connection that began it is gone.
+ *
+ * 0. Switches of other services wait: each one's proof is about its own reload. The kernel frees the lock with its owner.
+ * 1. The candidates are tested inside a copy of the whole configuration; a refusal touches nothing.
+ * 2. They are moved in by renames, so that nginx never reads half a file. Their order is the caller's: nginx can start
+ *    between any two of them.
+ * 3. nginx's master is told to reload (SIGHUP, "Controlling nginx"). \`nginx -s reload\` and its exit code are not used:
+ *    it needs a pid file, and answers 0 also when the new configuration cannot be taken over.
+ * 4. Proof: all active workers are new ones, and where curl or wget is there they name the new slot themselves.
+ * 5. Without proof the previous files go back, nginx is reloaded again and that is proven too.
+ *
+ * In: BG_FILES (how many files), BG_PATH_1 …, BG_TEXT_1 … (the file's text; empty = take the file away), BG_HOST (marker
+ * host name), BG_EXPECT (the marker's answer; empty when there is to be none), BG_LIMIT (tenths of a second for each
+ * proof), BG_WAIT (tenths of a second to wait for other switches).
+ * Out: what nginx said, then one line \`verdict WORD\` with switched, refused, reverted, unwritten, busy or broken.
+ */
+export const SWITCH_SCRIPT = `${FUNCTIONS}
+verdict() { printf '\\nverdict %s\\n' "$1"; exit 0; }
+dir=/etc/nginx
+if command -v flock >/dev/null 2>&1; then
+  exec 9<"$dir"
+  n=0
+  until flock -n 9; do
+    [ "$n" -lt "$BG_WAIT" ] || verdict busy
+    n=$((n + 1)); sleep 0.1
+  done
+fi
+# Runs "$@" for each file, in their order or from the last to the first, with its path and text in variables.
+each() {
+  step=$1; shift
+  if [ "$step" -gt 0 ]; then i=1; else i=$BG_FILES; fi
+  while [ "$i" -ge 1 ] && [ "$i" -le "$BG_FILES" ]; do
+    eval "path=\\$BG_PATH_$i text=\\$BG_TEXT_$i"
+    "$@" || return 1
+    i=$((i + step))
+  done
+}
+
+work=$(mktemp -d /tmp/blue-green.XXXXXX) || verdict unwritten
+trap 'rm -rf "$work"' EXIT
+cp -R "$dir/." "$work/" || verdict unwritten
+# Removed first: a link would lead out of the copy.
+copy() {
+  rm -f "$work\${path#"$dir"}"
+  [ -z "$text" ] || printf '%s' "$text" > "$work\${path#"$dir"}"
+}
+each 1 copy || verdict unwritten
+find "$work" -type f ! -name '*.pem' ! -name '*.key' ! -name '*.crt' -exec sed -i "s#$dir/#$work/#g" {} + || verdict unwritten
+tested=$(nginx -T -c "$work/nginx.conf" 2>&1)
+if [ $? -ne 0 ]; then
+  printf '%s\\n' "$tested" | grep -E '\\[(emerg|alert|crit)\\]' | sed "s#$work/#$dir/#g; s#^.*\\[\\(emerg\\|alert\\|crit\\)\\][^:]*[0-9]: ##" | sort -u
+  verdict refused
+fi
+# Of the other files it depends on the service's neighbours which of them are included.
+is_read() {
+  case "$path" in *.conf) [ -n "$text" ] || return 0;; *) return 0;; esac
+  printf '%s\\n' "$tested" | grep -qF "# configuration file $work\${path#"$dir"}:" && return 0
+  echo "nginx does not read $path: $dir/nginx.conf includes other files."
+  return 1
+}
+each 1 is_read || verdict refused
+
+proven() {
+  n=0
+  while [ "$n" -lt "$BG_LIMIT" ]; do
+    now=$(workers active)
+    fresh=$([ -n "$now" ] && echo yes)
+    for w in $now; do
+      case " $1 " in *" $w "*) fresh=;; esac
+    done
+    if [ -n "$fresh" ]; then
+      if [ -z "$2" ] || ! can_ask; then return 0; fi
+      [ "$(ask "$BG_HOST")" = "$2" ] && return 0
+    fi
+    n=$((n + 1)); sleep 0.1
+  done
+  return 1
+}
+
+m=$(master) || { echo "nginx does not run in the proxy."; verdict unwritten; }
+write() {
+  [ -z "$text" ] || printf '%s' "$text" > "$path.candidate" || return 1
+  [ ! -f "$path" ] || cp -p "$path" "$path.previous"
+}
+forget() { rm -f "$path.candidate" "$path.previous"; }
+put() {
+  if [ -n "$text" ]; then mv -f "$path.candidate" "$path"; else rm -f "$path"; fi
+}
+put_back() {
+  if [ -f "$path.previous" ]; then mv -f "$path.previous" "$path"; else rm -f "$path"; fi
+}
+each 1 write || { each 1 forget; verdict unwritten; }
+before=$(workers active | tr '\\n' ' ')
+each 1 put || { each -1 put_back; each 1 forget; verdict unwritten; }
+kill -HUP "$m"
+if proven "$before" "$BG_EXPECT"; then
+  each 1 forget
+  verdict switched
+fi
+before=$(workers active | tr '\\n' ' ')
+each -1 put_back
+each 1 forget
+kill -HUP "$m"
+if proven "$before" ""; then verdict reverted; fi
+verdict broken
+`;
+
+/**
+ * Prints \`leaving N\` (workers that are shutting down) and \`connections N\` (established connections from the proxy to
+ * the old slot). In: BG_PEER, address and port as /proc/net/tcp writes them (hexadecimal, proc(5)).
+ */
+export const DRAIN_SCRIPT = `${FUNCTIONS}
+echo "leaving $(workers leaving | wc -l)"
+echo "connections $(awk -v peer="$BG_PEER" '$3 == peer && $4 == "01"' /proc/net/tcp 2>/dev/null | wc -l)"
+`;
