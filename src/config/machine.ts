@@ -1,0 +1,189 @@
+/** What a written service names outside of its file is looked up on this machine: paths, env files, variables. */
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { BuildSecret, ServiceConfig } from '../model';
+import { quoted } from './complaint';
+import type { WrittenService } from './format';
+import type { Template } from './variables';
+import { fillTemplate, parseEnvFile } from './variables';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Longest env file that is read; a longer one is no env file. */
+const ENV_FILE_LIMIT = 1024 * 1024;
+
+/** Takes what is missing here, with the place in the service that names it, or a line of another file. */
+export type MissingReport = (
+  about: 'build' | 'environment',
+  place: readonly (string | number)[] | { readonly file: string; readonly line: number },
+  message: string,
+  hint?: string,
+) => void;
+
+/** Makes paths absolute and fills in variables. What is missing is reported; the rest is returned all the same. */
+export function toServiceConfig(
+  name: string,
+  written: WrittenService,
+  folder: string,
+  environment: Environment,
+  report: MissingReport,
+): ServiceConfig {
+  const context = absolutePath(folder, written.build.context);
+  const dockerfile =
+    written.build.dockerfile === undefined
+      ? path.join(context, 'Dockerfile')
+      : absolutePath(folder, written.build.dockerfile);
+  checkBuildPaths(context, dockerfile, report);
+
+  const fill = (place: readonly string[], template: Template): string => {
+    const filled = fillTemplate(template, environment);
+    if (typeof filled === 'string') {
+      return filled;
+    }
+    for (const variable of filled.missing) {
+      report(
+        'environment',
+        place,
+        `The variable ${quoted(variable)} is not set in your environment.`,
+        'Set it before you deploy.',
+      );
+    }
+    return '';
+  };
+  const { run } = written;
+  const env = new Map<string, string>();
+  for (const [index, file] of run.envFile.entries()) {
+    for (const [key, value] of readEnvFile(
+      absolutePath(folder, file),
+      ['run', 'envFile', index],
+      environment,
+      report,
+    )) {
+      env.set(key, value);
+    }
+  }
+  for (const [key, template] of run.env) {
+    env.set(key, fill(['run', 'env', key], template));
+  }
+  const secrets = [...written.build.secrets].map(([id, from]) => {
+    const secret = 'env' in from ? from : { file: absolutePath(folder, from.file) };
+    checkSecret(id, secret, environment, report);
+    return [id, secret] as const;
+  });
+  const args = [...written.build.args].map(([key, template]) => [key, fill(['build', 'args', key], template)] as const);
+
+  return {
+    name,
+    build: {
+      context,
+      dockerfile,
+      target: written.build.target,
+      args: Object.fromEntries(args),
+      secrets: Object.fromEntries(secrets),
+      ssh: written.build.ssh === 'agent',
+    },
+    hosts: written.hosts,
+    port: written.port,
+    health: {
+      path: written.health.path,
+      method: written.health.method,
+      headers: Object.fromEntries(written.health.headers),
+      status: written.health.status,
+      body: written.health.body,
+      startPeriodMs: written.health.startPeriod,
+      intervalMs: written.health.interval,
+      timeoutMs: written.health.timeout,
+      attempts: written.health.attempts,
+      successes: written.health.successes,
+    },
+    route: written.route,
+    run: {
+      env: Object.fromEntries(env),
+      volumes: run.volumes,
+      command: run.command,
+      user: run.user,
+      memoryBytes: run.memory,
+      cpus: run.cpus,
+      extraHosts: run.extraHosts,
+    },
+    proxy: written.proxy,
+    verify: written.verify,
+    drain: { timeoutMs: written.drain.timeout, atTimeout: written.drain.atTimeout },
+    retire: {
+      old: written.retire.old,
+      keepImages: written.retire.keepImages,
+      graceSeconds: written.retire.grace / 1000,
+    },
+    transfer: written.transfer,
+  };
+}
+
+/** A path of the file, with either kind of separator, as this machine writes it. */
+export function absolutePath(folder: string, written: string): string {
+  return path.resolve(folder, path.sep === '/' ? written.replaceAll('\\', '/') : written);
+}
+
+/** What stands at a path; undefined when nothing does, or it cannot be looked at. */
+export function kindOfPath(file: string): 'file' | 'folder' | undefined {
+  try {
+    const stat = statSync(file);
+    return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function checkSecret(id: string, secret: BuildSecret, environment: Environment, report: MissingReport): void {
+  const place = ['build', 'secrets', id];
+  if ('file' in secret && kindOfPath(secret.file) !== 'file') {
+    report('build', place, `There is no file ${quoted(secret.file)}.`, 'It holds a secret of the build: put it there.');
+  } else if ('env' in secret && environment[secret.env] === undefined) {
+    report(
+      'environment',
+      place,
+      `The variable ${quoted(secret.env)} is not set in your environment.`,
+      'Set it before you deploy.',
+    );
+  }
+}
+
+function checkBuildPaths(context: string, dockerfile: string, report: MissingReport): void {
+  if (kindOfPath(context) !== 'folder') {
+    report('build', ['build', 'context'], `There is no folder ${quoted(context)}.`, 'It is the context of the build.');
+    return;
+  }
+  const kind = kindOfPath(dockerfile);
+  if (kind !== 'file') {
+    const what = kind === 'folder' ? `${quoted(dockerfile)} is a folder.` : `There is no file ${quoted(dockerfile)}.`;
+    report('build', ['build', 'dockerfile'], what, 'Name the Dockerfile in "build", as "dockerfile".');
+  }
+}
+
+function readEnvFile(
+  file: string,
+  place: readonly (string | number)[],
+  environment: Environment,
+  report: MissingReport,
+): ReadonlyMap<string, string> {
+  let text: string;
+  try {
+    if (statSync(file).size > ENV_FILE_LIMIT) {
+      report('environment', place, `${quoted(file)} is too long for an env file.`);
+      return new Map();
+    }
+    text = readFileSync(file, 'utf8');
+  } catch {
+    report(
+      'environment',
+      place,
+      `The env file ${quoted(file)} cannot be read.`,
+      'Create it, or take it out of "envFile".',
+    );
+    return new Map();
+  }
+  const { values, wrong } = parseEnvFile(text, environment);
+  for (const line of wrong) {
+    report('environment', { file, line }, 'This line is no variable.', 'Write NAME=value.');
+  }
+  return values;
+}
