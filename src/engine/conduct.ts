@@ -1,0 +1,158 @@
+/**
+ * The frame of every run that changes a host: connection watched, lock held, stages timed, what was done taken back on
+ * failure, and one result at the end that names the state the host is in.
+ */
+import {
+  cancelledError,
+  type DeployError,
+  type DeployResult,
+  type Emit,
+  type ServiceConfig,
+  throwIfCancelled,
+  toDeployError,
+} from '../model';
+import { Run } from './context';
+import type { Host } from './host';
+import { newDeploymentId } from './identity';
+import { takeLock } from './lock';
+import { viewHost } from './observe';
+import { describeTraffic } from './traffic';
+
+/** Limit for the last look at the host after a failure, in milliseconds. */
+const LOOK_LIMIT_MS = 20_000;
+/** Limit for taking back one step after a failure, in milliseconds. */
+const UNDO_LIMIT_MS = 60_000;
+
+/** Runs `work` in the frame. It returns the name of the release that is live then. Never rejects. */
+export async function conduct(
+  subject: { service: ServiceConfig; host: Host; person: string },
+  emit: Emit,
+  signal: AbortSignal,
+  work: (run: Run) => Promise<string | undefined>,
+): Promise<DeployResult> {
+  const { service, host, person } = subject;
+  const deployment = newDeploymentId();
+  const stop = new AbortController();
+  const cancel = (): void => stop.abort(cancelledError());
+  signal.addEventListener('abort', cancel, { once: true });
+  host.transport?.onClose((error) => stop.abort(error ?? cancelledError()));
+  const run = new Run(deployment, service, host, emit, stop.signal);
+  const bytesBefore = host.bytesSent;
+  const finish = (release: string | undefined, summary: string, error?: DeployError): DeployResult => {
+    const result: DeployResult = {
+      ok: error === undefined,
+      service: service.name,
+      host: host.name,
+      live: run.live,
+      release,
+      summary,
+      bytesSent: host.bytesSent - bytesBefore,
+      durations: run.durations,
+      requests: run.traffic,
+      ...(error !== undefined && { error: describeError(run, error) }),
+    };
+    run.emit({ type: 'result', result });
+    return result;
+  };
+  try {
+    throwIfCancelled(signal);
+    const owner = { deployment, person };
+    const lock = await takeLock(host.engine, service.name, owner, (text) => run.note(text), stop.signal);
+    lock.lost.addEventListener('abort', () => stop.abort(lock.lost.reason), { once: true });
+    run.lock = lock;
+    let outcome: () => DeployResult;
+    try {
+      const release = await work(run);
+      outcome = () => finish(release, successSummary(run, release));
+    } catch (error) {
+      const cause = (await lockLoss(run)) ?? toDeployError(error);
+      // Whoever took the lock over is at work already, and settles what this run left.
+      const mayTakeBack = !isPastTheSwitch(run, cause) && cause.code !== 'lock-lost';
+      const left = mayTakeBack ? await takeBack(run) : [];
+      await lookForLive(run);
+      outcome = () => finish(undefined, failureSummary(run, cause, left), cause);
+    }
+    await lock.release().catch((error: unknown) => {
+      run.note(`The lock could not be released: ${toDeployError(error).message}`, 'warning');
+    });
+    return outcome();
+  } catch (error) {
+    const cause = toDeployError(error);
+    await lookForLive(run);
+    return finish(undefined, failureSummary(run, cause, []), cause);
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+/** After a sleep everything seems to have failed, and the one true reason is that somebody else took the lock over. */
+async function lockLoss(run: Run): Promise<DeployError | undefined> {
+  try {
+    await run.mustHoldLock();
+    return undefined;
+  } catch (error) {
+    const cause = toDeployError(error);
+    return cause.code === 'lock-lost' ? cause : undefined;
+  }
+}
+
+/** Says which slot is live after a failure by asking the host once more, unless it is out of reach. */
+async function lookForLive(run: Run): Promise<void> {
+  if (run.host.transport?.closed === true) {
+    return;
+  }
+  try {
+    const { services } = await viewHost(run.engine, AbortSignal.timeout(LOOK_LIMIT_MS), run.service.name);
+    run.live = services[0]?.live;
+  } catch (error) {
+    run.note(`Could not look which slot is live: ${toDeployError(error).message}`, 'warning');
+  }
+}
+
+/** Once the new slot has proven itself, only failing requests are a reason to go back to the old one. */
+function isPastTheSwitch(run: Run, cause: DeployError): boolean {
+  return (run.stage === 'drain' || run.stage === 'retire') && cause.code !== 'verify';
+}
+
+/** Takes back what was done, the last step first. Returns what could not be taken back. */
+async function takeBack(run: Run): Promise<string[]> {
+  const left: string[] = [];
+  for (const undo of run.undo.splice(0).reverse()) {
+    try {
+      await undo.run(AbortSignal.timeout(UNDO_LIMIT_MS));
+    } catch (error) {
+      left.push(undo.what);
+      run.note(`Could not take back ${undo.what}: ${toDeployError(error).message}`, 'warning');
+    }
+  }
+  return left;
+}
+
+function successSummary(run: Run, release: string | undefined): string {
+  const what = release === undefined ? run.service.name : `${run.service.name} ${release}`;
+  return `${what} is live on ${run.live ?? 'no slot'} at ${run.host.name}. ${describeTraffic(run.traffic)}.`;
+}
+
+function failureSummary(run: Run, error: DeployError, left: readonly string[]): string {
+  const { name } = run.service;
+  const where = run.host.name;
+  const broken = run.host.transport?.closed === true;
+  if (broken && run.stage === 'switch') {
+    return `The connection to ${where} broke during the switch. nginx finishes it or takes it back by itself. Look at the status.`;
+  }
+  const state = run.live === undefined ? `No slot of ${name} is live at ${where}.` : `${run.live} is live at ${where}.`;
+  const rest =
+    left.length > 0 ||
+    error.code === 'lock-lost' ||
+    (broken && run.stage !== undefined && run.stage !== 'plan' && run.stage !== 'build')
+      ? ' Not everything could be cleaned up; the next deployment does.'
+      : '';
+  const unfinished = isPastTheSwitch(run, error) ? ' The old slot was not retired; the next deployment does.' : '';
+  const what = error.code === 'cancelled' ? `The deployment of ${name} was cancelled.` : `${name} was not deployed.`;
+  return `${isPastTheSwitch(run, error) ? `The deployment of ${name} was not finished.` : what} ${state}${unfinished}${rest}`;
+}
+
+function describeError(run: Run, error: DeployError): NonNullable<DeployResult['error']> {
+  const { code, message, hint, detail, position } = error;
+  return { code, stage: run.stage, message, hint, detail, position };
+}

@@ -1,0 +1,118 @@
+import type { ContainerDetails } from '../docker/containers';
+import type { DockerEngine } from '../docker/engine';
+import type { DeployEvent, Emit, Plan, ServiceConfig, SlotName, Stage, StageStatus, TrafficCount } from '../model';
+import { toDeployError } from '../model';
+import type { Host } from './host';
+import type { Lock } from './lock';
+import type { HostView, ServiceView } from './observe';
+
+/** Limit for one short call that changes the host, in milliseconds. */
+const CHANGE_LIMIT_MS = 60_000;
+
+/** An event before its common fields are filled in. */
+type Body<E> = E extends DeployEvent ? Omit<E, 'at' | 'deployment'> : never;
+export type EventBody = Body<DeployEvent>;
+
+/** Takes back what one step did. Runs also after a cancel, with a time limit of its own. */
+export interface Undo {
+  readonly what: string;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * What the stages of one run share. Stages read the first part and write what later ones need into the second.
+ */
+export class Run {
+  readonly undo: Undo[] = [];
+  readonly durations: Partial<Record<Stage, number>> = {};
+  stage: Stage | undefined;
+  /** The slot that serves, as last seen or proven. */
+  live: SlotName | undefined;
+  traffic: TrafficCount = { sent: 0, failed: 0, longestMs: 0 };
+  /** The run's lock, once it is taken. */
+  lock: Lock | undefined;
+
+  constructor(
+    readonly deployment: string,
+    /** What the run is about. A rollback learns it from the slot that it finds. */
+    public service: ServiceConfig,
+    readonly host: Host,
+    private readonly sink: Emit,
+    readonly signal: AbortSignal,
+  ) {}
+
+  get engine(): DockerEngine {
+    return this.host.engine;
+  }
+
+  emit(event: EventBody): void {
+    this.sink({ ...event, at: Date.now(), deployment: this.deployment });
+  }
+
+  /**
+   * The signal for a short call that changes the host. Such a call runs to its end even when the person cancels: cut in
+   * the middle, nobody would know whether the engine has done it. Look at `signal` after it.
+   */
+  unbroken(): AbortSignal {
+    return AbortSignal.timeout(CHANGE_LIMIT_MS);
+  }
+
+  note(text: string, level: 'info' | 'warning' | 'error' = 'info'): void {
+    this.emit({ type: 'log', stage: this.stage ?? 'plan', source: 'engine', level, text });
+  }
+
+  /** Throws `lock-lost` when another run may have begun meanwhile, as after a machine that slept wakes up. */
+  async mustHoldLock(): Promise<void> {
+    await this.lock?.confirm();
+  }
+
+  /** Runs one stage between its events, timed. `work` may return a sentence on how it went. */
+  async during<T>(stage: Stage, work: () => Promise<T>, say?: (result: T) => string | undefined): Promise<T> {
+    this.stage = stage;
+    this.lock?.setStage(stage);
+    this.emit({ type: 'stage', stage, status: 'running' });
+    const begin = performance.now();
+    const finish = (status: StageStatus, message?: string): void => {
+      const ms = Math.round(performance.now() - begin);
+      this.durations[stage] = ms;
+      this.emit({ type: 'stage', stage, status, ms, ...(message !== undefined && { message }) });
+    };
+    try {
+      await this.mustHoldLock();
+      const result = await work();
+      finish('done', say?.(result));
+      return result;
+    } catch (error) {
+      const { code, message } = toDeployError(error);
+      finish(code === 'cancelled' ? 'cancelled' : 'failed', message);
+      throw error;
+    }
+  }
+
+  skip(stage: Stage, message: string): void {
+    this.emit({ type: 'stage', stage, status: 'skipped', message });
+  }
+}
+
+/** What the plan stage found and decided. */
+export interface Planned {
+  readonly plan: Plan;
+  readonly view: HostView;
+  readonly service: ServiceView;
+}
+
+/** The running proxy as the stages after `proxy` use it. */
+export interface ReadyProxy {
+  readonly id: string;
+  readonly address: string;
+  readonly publish: number;
+  readonly nginxVersion: string;
+  readonly client: 'curl' | 'wget';
+}
+
+/** A slot's container that runs and is to become, or was, live. */
+export interface FilledSlot {
+  readonly slot: SlotName;
+  readonly container: ContainerDetails;
+  readonly port: number;
+}

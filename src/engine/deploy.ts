@@ -1,0 +1,159 @@
+/**
+ * A deployment: the stages in their order, and what is taken back when one of them fails. Rollback goes the same way
+ * from `probe` on, with a slot that exists already.
+ */
+import type { DockerEngine } from '../docker/engine';
+import { type DeployResult, type DrainConfig, type Emit, type Plan, type ServiceConfig } from '../model';
+import { conduct } from './conduct';
+import type { FilledSlot, ReadyProxy, Run } from './context';
+import type { Host } from './host';
+import { newDeploymentId } from './identity';
+import { mendStoppedProxy } from './mend';
+import type { ServiceView } from './observe';
+import { portOf } from './release';
+import { settle } from './settle';
+import { buildStage } from './stages/build';
+import { countConnections, type Drained, drainSlot } from './stages/drain';
+import { planStage } from './stages/plan';
+import { probeStage } from './stages/probe';
+import { proxyStage } from './stages/proxy';
+import { retireStage } from './stages/retire';
+import { restartFromNowOn, startStage } from './stages/start';
+import { switchBack, switchStage } from './stages/switch';
+import { layersText, transferStage } from './stages/transfer';
+import { beginTraffic, mustBeServed, trafficToLive, verifyStage } from './stages/verify';
+import { describeTraffic } from './traffic';
+
+/** How long a slot that never proved itself is waited for when a switch is taken back: within the limit of an undo. */
+const UNDO_DRAIN: DrainConfig = { timeoutMs: 30_000, atTimeout: 'cut' };
+
+export interface DeployRequest {
+  readonly service: ServiceConfig;
+  readonly host: Host;
+  /** The engine that builds: the host's own where `buildsOnHost` says so, else this machine's. */
+  readonly build: DockerEngine;
+  /** Who deploys, as `user@machine`. */
+  readonly person: string;
+}
+
+/** Whether a service is built on the host: the setting says so, or the host is this machine. */
+export function buildsOnHost(service: ServiceConfig, host: Pick<Host, 'transport'>): boolean {
+  return service.transfer.way === 'host' || host.transport === undefined;
+}
+
+/** What a deployment would do. Touches nothing; throws when the host or the Dockerfile cannot be read. */
+export async function planDeployment(request: DeployRequest, signal: AbortSignal): Promise<Plan> {
+  return (await planStage(request.service, request.host, request.build, request.person, newDeploymentId(), signal))
+    .plan;
+}
+
+/**
+ * Deploys. Never rejects: every failure ends in a result that names the state and the live slot, and the last event is
+ * that result. An aborted signal cancels: what was done is taken back until the switch, and left as it is after it.
+ */
+export function deploy(request: DeployRequest, emit: Emit, signal: AbortSignal): Promise<DeployResult> {
+  const { service, host, build, person } = request;
+  return conduct({ service, host, person }, emit, signal, async (run) => {
+    const planned = await run.during('plan', async () => {
+      const found = await planStage(service, host, build, person, run.deployment, run.signal);
+      run.live = found.service.live;
+      return found;
+    });
+    const { plan } = planned;
+    run.emit({ type: 'plan', plan });
+    for (const warning of plan.warnings) {
+      run.note(warning, 'warning');
+    }
+    const built = await run.during(
+      'build',
+      () => buildStage(run, build, plan),
+      ({ reference }) => reference,
+    );
+    if (build === host.engine) {
+      run.skip('transfer', 'The image was built there.');
+    } else {
+      await run.during(
+        'transfer',
+        () => transferStage(run, build, built),
+        (sent) => layersText(sent.sentLayers, sent.skippedLayers),
+      );
+    }
+    const proxy = await run.during('proxy', async () => {
+      await mendStoppedProxy(run);
+      return proxyStage(run, build);
+    });
+    const { filled, view } = await run.during('start', async () => {
+      const settled = await settle(run, proxy);
+      run.live = settled.live;
+      return { filled: await startStage(run, proxy, plan, built, settled), view: settled };
+    });
+    await goLive(run, proxy, filled, view, [host.engine, build]);
+    return plan.release;
+  });
+}
+
+/** From a container that runs to a slot that serves: probe, switch, verify, drain, retire. */
+export async function goLive(
+  run: Run,
+  proxy: ReadyProxy,
+  filled: FilledSlot,
+  view: ServiceView,
+  engines: readonly DockerEngine[],
+): Promise<void> {
+  await run.during(
+    'probe',
+    async () => {
+      const tries = await probeStage(run, proxy, filled);
+      await restartFromNowOn(run, filled);
+      return tries;
+    },
+    (tries) => `healthy after ${tries === 1 ? '1 try' : `${tries} tries`}`,
+  );
+  const oldSlot = view.live;
+  // Requests are sent before the switch only where something answers them.
+  let traffic = oldSlot === undefined ? undefined : await trafficToLive(run, proxy);
+  try {
+    const switched = await run.during('switch', () => switchStage(run, proxy, filled));
+    run.undo.push({
+      what: 'the switch',
+      run: async (undoSignal) => {
+        await switchBack(run, proxy, switched, oldSlot);
+        // Workers that already knew the new slot may pass requests on to it for a while yet.
+        await drainSlot(run, proxy, filled, () => undefined, undoSignal, UNDO_DRAIN);
+      },
+    });
+    traffic ??= beginTraffic(run, proxy);
+    const watched = traffic;
+    await run.during(
+      'verify',
+      () => verifyStage(run, watched),
+      () => describeTraffic(watched.count()),
+    );
+    const old = oldSlot === undefined ? undefined : view.slots[oldSlot];
+    const drained = await run.during(
+      'drain',
+      async (): Promise<Drained> =>
+        old === undefined
+          ? { connections: 0 }
+          : drainSlot(
+              run,
+              proxy,
+              { container: old, port: portOf(run.service, old) },
+              () => mustBeServed(run, watched),
+              run.signal,
+            ),
+      ({ connections }) => (connections === 0 ? undefined : `${countConnections(connections)} still open`),
+    );
+    await traffic.stop();
+    mustBeServed(run, traffic);
+    // From here on there is nothing to go back to: the new slot has proven itself.
+    run.undo.length = 0;
+    await run.during(
+      'retire',
+      () => retireStage(run, old, drained, engines),
+      (text) => text,
+    );
+  } finally {
+    await traffic?.stop();
+  }
+}

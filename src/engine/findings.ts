@@ -1,0 +1,198 @@
+/**
+ * Names what is unusual on a host, from what was seen there and from nothing else: each state that a crash, a restart or
+ * a person can leave is a value with a code and a sentence.
+ */
+import type { Finding, FindingCode, SlotName } from '../model';
+import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES } from '../model';
+import { namesFileOf, readConf } from '../nginx/conf';
+import { confOf, editedFiles } from '../nginx/proxy';
+import { inWords, lockInWords } from './lock';
+import { asideContainer, type HostExamination, isCandidate, type ServiceView, type Slots } from './observe';
+import { serviceFromContainer } from './release';
+
+/** Free bytes below which a deployment is likely to fail for want of space. */
+const DISK_LOW_BYTES = 200 * 1024 * 1024;
+
+const repaired = (code: FindingCode, text: string): Finding => ({ code, text, remedy: 'repair' });
+const forPerson = (code: FindingCode, text: string): Finding => ({ code, text, remedy: 'person' });
+const harmless = (code: FindingCode, text: string): Finding => ({ code, text, remedy: 'nobody' });
+
+/** What is unusual about the host itself. A host without any service has no proxy, and that is as it should be. */
+export function findingsOnHost({ view, proxy, gateways, temporaryImages }: HostExamination): Finding[] {
+  const findings: Finding[] = [];
+  if (view.services.length > 0) {
+    findings.push(...findingsOnProxy(view.proxy, gateways));
+  }
+  if (gateways > 1) {
+    findings.push(repaired('network-doubled', `There are ${gateways} networks named ${GATEWAY_NETWORK}.`));
+  }
+  if (proxy?.refusal !== undefined) {
+    findings.push(confRefused(proxy.refusal, view.services));
+  }
+  if (proxy?.freeBytes !== undefined && proxy.freeBytes < DISK_LOW_BYTES) {
+    const megabytes = Math.floor(proxy.freeBytes / 1024 / 1024);
+    findings.push(
+      forPerson('disk-low', `The disk of Docker has ${megabytes} MB left. Make room, or deployments will fail.`),
+    );
+  }
+  if (temporaryImages.length > 0) {
+    findings.push(repaired('temporary-images', `Left by a transfer that was cut: ${temporaryImages.join(', ')}.`));
+  }
+  return findings;
+}
+
+function findingsOnProxy(proxy: HostExamination['view']['proxy'], gateways: number): Finding[] {
+  if (proxy === undefined) {
+    return [repaired('proxy-missing', `There is no proxy: the container ${PROXY_CONTAINER} was removed.`)];
+  }
+  if (proxy.state === 'restarting') {
+    return [
+      repaired('proxy-failing', 'The proxy ends again and again: nginx refuses its configuration. No site is up.'),
+    ];
+  }
+  if (!proxy.running || proxy.state !== 'running') {
+    return [repaired('proxy-stopped', `The proxy is ${proxy.state}. No site is up.`)];
+  }
+  if (gateways === 0) {
+    return [repaired('network-missing', `The network ${GATEWAY_NETWORK} was removed.`)];
+  }
+  if (proxy.networks[GATEWAY_NETWORK] === undefined) {
+    return [repaired('proxy-off-network', `The proxy is not on the network ${GATEWAY_NETWORK}. No site is up.`)];
+  }
+  return [];
+}
+
+function confRefused(refusal: string, services: readonly ServiceView[]): Finding {
+  const text = `nginx refuses its files as they are on disk. It serves the previous ones until it restarts; then no site would be up. It says: ${refusal.replace(/\s+/g, ' ')}`;
+  // A file of ours can be written again from the slot's labels. Another one is its author's affair.
+  const ours = services.some(({ service }) => namesFileOf(service, refusal));
+  return ours ? repaired('conf-refused', text) : forPerson('conf-refused', text);
+}
+
+/** What is unusual about one service. */
+export function findingsOnService(view: ServiceView, examination: HostExamination): Finding[] {
+  return [
+    ...findingsOnLock(view, examination),
+    ...findingsOnLive(view, examination),
+    ...findingsOnConf(view, examination),
+    ...findingsOnLeftovers(view),
+  ];
+}
+
+function findingsOnLock({ service }: ServiceView, { locks }: HostExamination): Finding[] {
+  const lock = locks.get(service);
+  if (lock === undefined) {
+    return [];
+  }
+  return [
+    lock.dead
+      ? repaired(
+          'lock-dead',
+          `A deployment by ${lock.person} no longer runs and left its lock (stage ${lock.stage ?? 'unknown'}, last sign of life ${inWords(lock.silentMs)} ago).`,
+        )
+      : harmless('locked', `Being deployed: ${lockInWords(lock)}.`),
+  ];
+}
+
+function findingsOnLive(view: ServiceView, { view: host }: HostExamination): Finding[] {
+  // Without a running nginx nobody knows which slot it serves; that it does not run is a finding on the host.
+  if (host.nginx === undefined) {
+    return [];
+  }
+  const { served, slots } = view;
+  if (served === undefined) {
+    return [repaired('unserved', 'nginx serves none of its slots.')];
+  }
+  const container = slots[served.slot];
+  if (container === undefined) {
+    return [repaired('live-down', `nginx sends requests to ${served.slot}, which was removed.`)];
+  }
+  if (!container.running || container.state !== 'running') {
+    return [repaired('live-down', `nginx sends requests to ${served.slot}, which is ${container.state}.`)];
+  }
+  return container.restart === 'no' || container.restart === ''
+    ? [repaired('live-not-restarting', `${served.slot} is live and would not come back after a restart of the host.`)]
+    : [];
+}
+
+function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExamination): Finding[] {
+  const { nginx } = host;
+  if (nginx === undefined || view.served === undefined) {
+    return [];
+  }
+  const { service, served } = view;
+  const findings: Finding[] = [];
+  const conf = confOf(nginx, service);
+  const onDisk = conf && readConf(conf.text).find((it) => it.service === service);
+  for (const { path } of editedFiles(nginx, service)) {
+    findings.push(
+      forPerson(
+        'conf-edited',
+        `${path} was edited by hand after the last deployment. The next one replaces it, shows the difference and keeps a copy.`,
+      ),
+    );
+  }
+  if (onDisk === undefined) {
+    findings.push(
+      repaired('conf-unloaded', `nginx serves ${served.slot}, but no file says so. After a restart it would not.`),
+    );
+  } else if (onDisk.slot !== served.slot || onDisk.deployment !== served.deployment) {
+    findings.push(
+      repaired(
+        'conf-unloaded',
+        `${conf?.path ?? ''} names ${onDisk.slot} of another deployment than the one nginx serves, ${served.slot}. It was never loaded.`,
+      ),
+    );
+  }
+  const left = (proxy?.leftFiles ?? []).filter((file) => namesFileOf(service, file));
+  if (left.length > 0) {
+    findings.push(repaired('switch-files', `A switch was cut and left ${left.join(', ')}.`));
+  }
+  if (served.deployment === undefined) {
+    findings.push(harmless('adopted', 'Set up by another tool; the next deployment adopts it.'));
+  }
+  return findings;
+}
+
+function findingsOnLeftovers(view: ServiceView): Finding[] {
+  const findings: Finding[] = [];
+  for (const [slot, container] of entries(view.slots).filter(([name]) => name !== view.served?.slot)) {
+    if (isCandidate(view, slot)) {
+      findings.push(
+        repaired('interrupted', `A deployment was interrupted before ${slot} went live. Its container is of no use.`),
+      );
+    } else if (container.running && view.live !== undefined && !isKeptRunning(view)) {
+      findings.push(
+        repaired(
+          'both-up',
+          `${slot} runs as well, without traffic. A deployment was interrupted before it was retired.`,
+        ),
+      );
+    }
+  }
+  for (const [slot] of entries(view.aside)) {
+    findings.push(
+      repaired(
+        'interrupted',
+        view.served?.slot === slot
+          ? `A deployment was interrupted after ${slot} went live. ${asideContainer(view.service, slot)} is no longer needed.`
+          : `A deployment was interrupted. What ${slot} held before stands aside as ${asideContainer(view.service, slot)}.`,
+      ),
+    );
+  }
+  return findings;
+}
+
+/** True when the service's setting leaves the old slot running. */
+export function isKeptRunning(view: ServiceView): boolean {
+  const live = view.live === undefined ? undefined : view.slots[view.live];
+  return (live && serviceFromContainer(view.service, live)?.service.retire.old) === 'keep';
+}
+
+/** The slots that are there, BLUE first. */
+export function entries(slots: Slots): [SlotName, NonNullable<Slots[SlotName]>][] {
+  return SLOT_NAMES.flatMap((slot) => {
+    const container = slots[slot];
+    return container === undefined ? [] : [[slot, container] as [SlotName, typeof container]];
+  });
+}

@@ -1,0 +1,304 @@
+/**
+ * The lock of a service on a host: a container that is created and never started. Its name makes taking it atomic for
+ * every deployer (the engine refuses a second container of that name, 409), its labels name the owner, and a file inside
+ * it is the owner's heartbeat. It needs no shell, no image from anywhere and no clock: whether an owner lives is seen by
+ * whether the heartbeat moves.
+ */
+import { isConflict, isNotFound, isRefusal } from '../docker/errors';
+import {
+  createContainer,
+  inspectContainer,
+  readFileInContainer,
+  removeContainer,
+  writeFileInContainer,
+} from '../docker/containers';
+import type { DockerEngine } from '../docker/engine';
+import { importEmptyImage, removeImage } from '../docker/images';
+import { DeployError, LABEL, type Stage, toDeployError } from '../model';
+import { pause } from './wait';
+
+/** Without any file in it. It is there as long as a lock is. */
+export const LOCK_IMAGE = 'blue-green-lock:1';
+const HEARTBEAT_FILE = '/heartbeat';
+/** Milliseconds between two heartbeats. */
+const BEAT_MS = 3_000;
+/** An owner whose heartbeat stands still for so long, in milliseconds, is dead. */
+const DEAD_AFTER_MS = 20_000;
+/**
+ * Heartbeats that may fail in a row before the owner counts its own lock as lost: on a slow line they wait behind an
+ * image. That somebody else has taken the lock is seen by its absence, at the first heartbeat that gets through.
+ */
+const FAILED_BEATS = 10;
+
+/** Limit for taking the lock once, in milliseconds. */
+const TAKE_LIMIT_MS = 30_000;
+
+export interface LockOwner {
+  readonly deployment: string;
+  readonly person: string;
+}
+
+/** A lock as anybody can see it. Times are of the host's clock, so that no two clocks are compared. */
+export interface LockView {
+  readonly container: string;
+  /** Who holds it, as `user@machine`. */
+  readonly person: string;
+  readonly deployment: string;
+  readonly stage: string | undefined;
+  /** Milliseconds since it was taken. */
+  readonly ageMs: number;
+  /** Milliseconds since its owner's last sign of life. */
+  readonly silentMs: number;
+  /** True when its owner has been silent for longer than a living one ever is. */
+  readonly dead: boolean;
+}
+
+export interface Lock {
+  /** Aborted with a `lock-lost` error when somebody else took the lock, or the host is out of reach. */
+  readonly lost: AbortSignal;
+  /**
+   * Throws `lock-lost` when the lock is not ours any more. Asked before every step that changes something: a machine
+   * that slept wakes up in the middle of a step, and its heartbeat notices only later.
+   */
+  confirm(): Promise<void>;
+  /** The next heartbeat says this stage. */
+  setStage(stage: Stage): void;
+  release(): Promise<void>;
+}
+
+export function lockContainer(service: string): string {
+  return `${service}_LOCK`;
+}
+
+/**
+ * Takes the lock. A living owner's lock throws `locked` and names the owner; a dead owner's is taken over after
+ * {@link DEAD_AFTER_MS}, which `onNote` is told.
+ */
+export async function takeLock(
+  engine: DockerEngine,
+  service: string,
+  owner: LockOwner,
+  onNote: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Lock> {
+  // What the host's clock is ahead of ours, so that everybody can tell how long ago a heartbeat was.
+  const aheadMs = (await engine.now(signal)) - Date.now();
+  for (;;) {
+    // Not cut by a cancel: a lock that was taken without being noticed would stand in the way of the next deployment.
+    const id = await tryCreate(engine, service, owner, AbortSignal.timeout(TAKE_LIMIT_MS));
+    if (id !== undefined) {
+      return holdLock(engine, id, aheadMs);
+    }
+    await waitForDeadOwner(engine, service, onNote, signal);
+  }
+}
+
+/** The lock of a service as it stands; undefined when nobody holds it. */
+export async function lookAtLock(
+  engine: DockerEngine,
+  service: string,
+  signal: AbortSignal,
+): Promise<LockView | undefined> {
+  const holder = await inspectContainer(engine, lockContainer(service), signal);
+  if (holder === undefined) {
+    return undefined;
+  }
+  const [text, now] = await Promise.all([
+    readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal),
+    engine.now(signal),
+  ]);
+  const { stage, at } = parseHeartbeat(text ?? '');
+  const silentMs = Math.max(0, now - (at ?? holder.createdAt));
+  return {
+    container: holder.name,
+    person: holder.labels[LABEL.person] ?? 'someone',
+    deployment: holder.labels[LABEL.deployment] ?? 'unknown',
+    stage,
+    ageMs: Math.max(0, now - holder.createdAt),
+    silentMs,
+    dead: silentMs > DEAD_AFTER_MS,
+  };
+}
+
+/** `anna@laptop, for 2 min, stage drain` */
+export function lockInWords({ person, ageMs, stage }: LockView): string {
+  return `${person}, for ${inWords(ageMs)}${stage === undefined ? '' : `, stage ${stage}`}`;
+}
+
+/** `12 s`, `3 min`, `2 h` */
+export function inWords(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 120
+    ? `${seconds} s`
+    : seconds < 7_200
+      ? `${Math.round(seconds / 60)} min`
+      : `${Math.round(seconds / 3_600)} h`;
+}
+
+/** Creates the lock's container; undefined when there is one already. */
+async function tryCreate(
+  engine: DockerEngine,
+  service: string,
+  owner: LockOwner,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const spec = {
+    name: lockContainer(service),
+    image: LOCK_IMAGE,
+    labels: {
+      [LABEL.role]: 'lock',
+      [LABEL.service]: service,
+      [LABEL.deployment]: owner.deployment,
+      [LABEL.person]: owner.person,
+    },
+    env: {},
+    command: ['/never-started'],
+    volumes: [],
+    network: 'none',
+    restart: 'no' as const,
+  };
+  // The image may vanish between import and use, when another service's deployment lets its lock go at that moment.
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await createContainer(engine, spec, signal);
+    } catch (error) {
+      if (isConflict(error)) {
+        return undefined;
+      }
+      if (!isNotFound(error) || attempt >= 3) {
+        throw error;
+      }
+      await importEmptyImage(engine, LOCK_IMAGE, signal);
+    }
+  }
+}
+
+/** Returns once the present owner is gone or dead (then removed); throws `locked` as soon as it is seen alive. */
+async function waitForDeadOwner(
+  engine: DockerEngine,
+  service: string,
+  onNote: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const holder = await inspectContainer(engine, lockContainer(service), signal);
+  if (holder === undefined) {
+    return;
+  }
+  const first = await readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal);
+  onNote(
+    `${service} is locked by ${holder.labels[LABEL.person] ?? 'someone'}. Looking whether that deployment is alive.`,
+  );
+  for (let waited = 0; waited < DEAD_AFTER_MS; waited += 500) {
+    await pause(500, signal);
+    const now = await inspectContainer(engine, lockContainer(service), signal);
+    if (now?.id !== holder.id) {
+      return;
+    }
+    const beat = await readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal);
+    if (beat !== first) {
+      const lock = await lookAtLock(engine, service, signal);
+      const who = lock === undefined ? 'unknown' : lockInWords(lock);
+      throw new DeployError('locked', `${service} is being deployed by somebody else: ${who}.`, {
+        hint: 'Wait until that deployment has ended, then try again.',
+      });
+    }
+  }
+  // Removed by id: whoever else comes to the same conclusion cannot remove a newer lock of the same name.
+  await removeContainer(engine, holder.id, { force: true }, signal);
+  onNote(
+    `Took over the lock of a deployment that no longer runs (${holder.labels[LABEL.person] ?? 'unknown'}, deployment ${
+      holder.labels[LABEL.deployment] ?? 'unknown'
+    }).`,
+  );
+}
+
+async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Promise<Lock> {
+  const lost = new AbortController();
+  let stage: Stage = 'plan';
+  let beats = 0;
+  let failures = 0;
+  let released = false;
+  const beat = async (): Promise<void> => {
+    beats += 1;
+    await writeFileInContainer(
+      engine,
+      id,
+      HEARTBEAT_FILE,
+      JSON.stringify({ beats, stage, at: Date.now() + aheadMs }),
+      {},
+      AbortSignal.timeout(BEAT_MS * 2),
+    );
+  };
+  const release = async (): Promise<void> => {
+    if (released) {
+      return;
+    }
+    released = true;
+    clearTimeout(timer);
+    await removeContainer(engine, id, { force: true }, AbortSignal.timeout(15_000));
+    await removeImage(engine, LOCK_IMAGE, AbortSignal.timeout(15_000));
+  };
+  let timer: NodeJS.Timeout;
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      beat().then(
+        () => {
+          failures = 0;
+          next();
+        },
+        (error: unknown) => {
+          // A refusal (a full disk) says that the host is there, and that the lock still is. The connection is watched by
+          // the run itself, which may make it anew; then the next heartbeat tells.
+          failures += isRefusal(error) || toDeployError(error).code === 'host-unreachable' ? 0 : 1;
+          if (isNotFound(error) || failures >= FAILED_BEATS) {
+            lost.abort(lockLost(error));
+          } else {
+            next();
+          }
+        },
+      );
+    }, BEAT_MS);
+  };
+  const next = (): void => {
+    if (!released) {
+      schedule();
+    }
+  };
+  schedule();
+  try {
+    await beat();
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  const confirm = async (): Promise<void> => {
+    if ((await inspectContainer(engine, id, AbortSignal.timeout(TAKE_LIMIT_MS))) === undefined) {
+      lost.abort(lockLost(undefined));
+      throw lost.signal.reason;
+    }
+  };
+  return { lost: lost.signal, confirm, setStage: (now) => (stage = now), release };
+}
+
+function lockLost(cause: unknown): DeployError {
+  return new DeployError(
+    'lock-lost',
+    'The lock of this deployment is gone: another one took it, or the host is out of reach.',
+    {
+      hint: 'Look at the status before you deploy again.',
+      cause,
+    },
+  );
+}
+
+function parseHeartbeat(text: string): { readonly stage: string | undefined; readonly at: number | undefined } {
+  try {
+    const value = JSON.parse(text) as { stage?: unknown; at?: unknown } | null;
+    return {
+      stage: typeof value?.stage === 'string' ? value.stage : undefined,
+      at: typeof value?.at === 'number' ? value.at : undefined,
+    };
+  } catch {
+    return { stage: undefined, at: undefined };
+  }
+}

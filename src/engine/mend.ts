@@ -1,0 +1,82 @@
+import {
+  type ContainerDetails,
+  inspectContainer,
+  readFileInContainer,
+  stopContainer,
+  writeFileInContainer,
+} from '../docker/containers';
+import { PROXY_CONTAINER, type SlotName } from '../model';
+import { confPath, EDITED_SUFFIX, isEdited, readConf, renderConf, renderRoute } from '../nginx/conf';
+import type { Run } from './context';
+import { entries } from './findings';
+import { isCandidate, type ServiceView } from './observe';
+import { portOf, serviceFromContainer } from './release';
+import { viewService } from './settle';
+import { startSlot } from './stages/start';
+
+/** Seconds between the stop signal and the end for a proxy that serves nothing. */
+const PROXY_GRACE_SECONDS = 5;
+/** Milliseconds after which a proxy that Docker has started again counts as one that stays up. */
+const SETTLED_MS = 3_000;
+
+/**
+ * Takes away what keeps a proxy that does not run from running: a slot that its file names and that is not there, and a
+ * file of ours that is not as we wrote it. The file is written into the stopped container; a copy stays beside it.
+ */
+export async function mendStoppedProxy(run: Run): Promise<void> {
+  const { engine, signal } = run;
+  const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
+  if (proxy === undefined || (await isUp(run, proxy))) {
+    return;
+  }
+  const view = await viewService(run);
+  const path = confPath(run.service.name);
+  const text = await readFileInContainer(engine, proxy.id, path, signal);
+  const named = text === undefined ? undefined : readConf(text).find((it) => it.service === run.service.name);
+  const slot = named !== undefined && view.slots[named.slot] !== undefined ? named.slot : slotToServe(view);
+  const container = slot === undefined ? undefined : view.slots[slot];
+  if (slot === undefined || container === undefined) {
+    return;
+  }
+  const service = serviceFromContainer(run.service.name, container)?.service ?? run.service;
+  const port = portOf(service, container);
+  if (!container.running) {
+    await startSlot(run, container.id, slot, port);
+    run.note(`Started ${container.name}.`);
+  }
+  // A proxy that was stopped in order starts with what somebody changed by hand.
+  const failed = proxy.restartCount > 0 || proxy.exitCode !== 0;
+  if (failed && text !== undefined && (named === undefined || isEdited(text))) {
+    const { deployment } = run;
+    // The version is not known while it does not run: with none, the files say nothing that an old nginx refuses.
+    const input = { service: service.name, slot, deployment, port, route: service.route, nginxVersion: '0.0.0' };
+    await writeFileInContainer(engine, proxy.id, `${path}${EDITED_SUFFIX}`, text, {}, signal);
+    for (const file of [{ path, text: renderConf(input) }, ...renderRoute(input)]) {
+      await writeFileInContainer(engine, proxy.id, file.path, file.text, {}, signal);
+    }
+    run.note(`Wrote ${path} anew. What was in it is beside it as ${path}${EDITED_SUFFIX}.`);
+  }
+  await stopContainer(engine, proxy.id, PROXY_GRACE_SECONDS, signal);
+}
+
+/** One that ends again and again runs for a moment each time. */
+async function isUp({ engine, signal }: Run, proxy: ContainerDetails): Promise<boolean> {
+  if (proxy.state !== 'running') {
+    return proxy.state === 'paused';
+  }
+  return proxy.restartCount === 0 || (await engine.now(signal)) - proxy.startedAt > SETTLED_MS;
+}
+
+/**
+ * The slot that nginx serves, as long as its container is there; else the one that was live before nginx lost its file:
+ * the one that runs, and of two the one that was started last.
+ */
+export function slotToServe(view: ServiceView): SlotName | undefined {
+  if (view.served !== undefined && view.slots[view.served.slot] !== undefined) {
+    return view.served.slot;
+  }
+  const [best] = entries(view.slots)
+    .filter(([name]) => !isCandidate(view, name))
+    .sort(([, a], [, b]) => Number(b.running) - Number(a.running) || b.startedAt - a.startedAt);
+  return best?.[0];
+}

@@ -1,0 +1,136 @@
+/** One request of the health check, sent by curl or wget inside the proxy: from where nginx stands. */
+import { execInContainer } from '../docker/containers';
+import { type HealthMethod, type RouteConfig, slotContainer, toDeployError } from '../model';
+import type { FilledSlot, ReadyProxy, Run } from './context';
+
+/** Longest body that is read, in bytes. */
+const BODY_LIMIT = 1024 * 1024;
+/** On top of the time that the request itself may take, for the way to the host. */
+const WAY_LIMIT_MS = 10_000;
+
+export interface Answer {
+  readonly status: number | undefined;
+  readonly ms: number;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Empty where it was not asked for. */
+  readonly body: string;
+  /** Why there is no answer. */
+  readonly failure: string | undefined;
+}
+
+interface Question {
+  readonly url: string;
+  readonly method: HealthMethod;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly readBody: boolean;
+}
+
+/** The host name that visitors of a service use; undefined when any is as good. */
+export function requestHost(route: RouteConfig): string | undefined {
+  return route.hosts.find((name) => !name.includes('*'));
+}
+
+/** Whether a status is among the accepted codes and classes. */
+export function isAccepted(status: number, accepted: readonly (number | string)[]): boolean {
+  return accepted.some((it) =>
+    typeof it === 'number'
+      ? it === status
+      : /^\dxx$/i.test(it)
+        ? Number(it[0]) === Math.floor(status / 100)
+        : Number(it) === status,
+  );
+}
+
+/** Asks a slot once, as the service's `health` says. `host` stands in for the host name. Rejects only when cancelled. */
+export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, host?: string): Promise<Answer> {
+  const { health, route } = run.service;
+  const argv = requestArguments(proxy.client, {
+    url: `http://${slotContainer(run.service.name, filled.slot)}:${filled.port}${health.path}`,
+    method: health.method,
+    headers: { Host: requestHost(route) ?? 'localhost', ...health.headers, ...(host !== undefined && { Host: host }) },
+    timeoutMs: health.timeoutMs,
+    readBody: health.body !== undefined,
+  });
+  const begin = performance.now();
+  const elapsed = (): number => Math.round(performance.now() - begin);
+  try {
+    const { exitCode, stdout, stderr } = await execInContainer(run.engine, proxy.id, argv, {
+      timeoutMs: health.timeoutMs + WAY_LIMIT_MS,
+      signal: run.signal,
+    });
+    return parseAnswer(proxy.client, exitCode, stdout, stderr, elapsed());
+  } catch (error) {
+    const cause = toDeployError(error);
+    if (cause.code !== 'internal') {
+      throw cause;
+    }
+    return { status: undefined, ms: elapsed(), headers: {}, body: '', failure: cause.message };
+  }
+}
+
+/** The command line of curl(1), or of wget as busybox and GNU have it. */
+export function requestArguments(client: 'curl' | 'wget', question: Question): string[] {
+  const { url, method, headers, timeoutMs, readBody } = question;
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  const output = readBody ? '-' : '/dev/null';
+  if (client === 'curl') {
+    const how = { GET: [], HEAD: ['--head'], POST: ['--request', 'POST', '--header', 'Content-Length: 0'] }[method];
+    const limits = ['--max-time', String(timeoutMs / 1000), '--max-filesize', String(BODY_LIMIT)];
+    const answer = ['--silent', '--show-error', '--dump-header', '-', '--output', output, '--noproxy', '*'];
+    const sent = ['--user-agent', 'blue-green', ...lines.flatMap((line) => ['--header', line])];
+    return ['curl', ...answer, ...limits, ...how, ...sent, url];
+  }
+  const how = { GET: [], HEAD: ['--spider'], POST: ['--post-data', ''] }[method];
+  const seconds = String(Math.max(1, Math.ceil(timeoutMs / 1000)));
+  const sent = ['-U', 'blue-green', ...lines.flatMap((line) => ['--header', line])];
+  return ['wget', '-S', '-O', output, '-T', seconds, ...how, ...sent, url];
+}
+
+/** Reads what curl or wget printed: the service's own answer (wget follows redirects), or why there is none. */
+export function parseAnswer(
+  client: 'curl' | 'wget',
+  exitCode: number,
+  stdout: string,
+  stderr: string,
+  ms: number,
+): Answer {
+  // wget indents them.
+  const text = (client === 'curl' ? stdout : stderr.replace(/^ +/gm, '')).replaceAll('\r\n', '\n');
+  const first = [...text.matchAll(/^HTTP\/[\d.]+ (\d{3})[^\n]*\n/gm)].find((match) => Number(match[1]) >= 200);
+  if (first === undefined) {
+    return { status: undefined, ms, headers: {}, body: '', failure: failureInWords(client, exitCode, stderr) };
+  }
+  const rest = text.slice(first.index + first[0].length);
+  const headers: Record<string, string> = {};
+  let end = 0;
+  for (const line of rest.split('\n')) {
+    end += line.length + 1;
+    const header = /^([A-Za-z0-9-]+):\s*(.*)$/.exec(line);
+    if (header === null) {
+      break;
+    }
+    headers[(header[1] ?? '').toLowerCase()] = header[2] ?? '';
+  }
+  const body = client === 'curl' ? rest.slice(end) : stdout;
+  return { status: Number(first[1]), ms, headers, body, failure: undefined };
+}
+
+/** Exit codes of curl(1); wget says it in words. */
+function failureInWords(client: 'curl' | 'wget', exitCode: number, stderr: string): string {
+  const text = stderr.trim().split('\n').at(-1) ?? '';
+  if ((client === 'curl' && exitCode === 7) || /refused/i.test(text)) {
+    return 'Connection refused: nothing listens on that port yet.';
+  }
+  if ((client === 'curl' && exitCode === 28) || /timed out/i.test(text)) {
+    return 'No answer in time.';
+  }
+  if ((client === 'curl' && exitCode === 6) || /bad address|resolve/i.test(text)) {
+    return 'The container has no name on the network yet.';
+  }
+  if (client === 'curl' && [1, 8, 52, 56].includes(exitCode)) {
+    return 'The connection was closed without an HTTP answer.';
+  }
+  return text === '' ? `${client} ended with code ${exitCode}.` : text;
+}

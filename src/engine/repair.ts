@@ -1,0 +1,182 @@
+/**
+ * Repairs a host: every state that has a name and needs no person is brought back to one that needs none, without
+ * touching a slot that serves. A deployment does the same for its own service on its way.
+ */
+import { setRestartPolicy } from '../docker/containers';
+import { removeImage } from '../docker/images';
+import { type DeployEvent, type Finding, type HostState, type ServiceState, toDeployError } from '../model';
+import { isOurs, namesFileOf, readConf, routePaths } from '../nginx/conf';
+import { confOf, examineProxy, lookAtProxy } from '../nginx/proxy';
+import { type ReadyProxy, Run } from './context';
+import type { Host } from './host';
+import { newDeploymentId } from './identity';
+import { takeLock } from './lock';
+import { findTemporaryImages, observeHost, type ServiceView } from './observe';
+import { mendStoppedProxy, slotToServe } from './mend';
+import { bareService, serviceFromContainer } from './release';
+import { settle, viewService } from './settle';
+import { probeStage } from './stages/probe';
+import { proxyStage } from './stages/proxy';
+import { startKept } from './stages/start';
+import { switchStage } from './stages/switch';
+
+/** A finding, and the service it is about; undefined for the host itself. */
+export interface LeftFinding extends Finding {
+  readonly service: string | undefined;
+}
+
+export interface RepairReport {
+  /** What was done, a sentence each. */
+  readonly repaired: readonly string[];
+  /** What could not be done for a service, a sentence each. */
+  readonly failed: readonly string[];
+  /** What is unusual still. */
+  readonly left: readonly LeftFinding[];
+}
+
+/**
+ * Repairs one service, or everything on the host. A service that is being deployed right now is left alone, which is
+ * said. `onNote` is told of each step. Throws when the host cannot be observed or the signal is aborted.
+ */
+export async function repairHost(
+  host: Host,
+  person: string,
+  onNote: (text: string) => void,
+  signal: AbortSignal,
+  only?: string,
+): Promise<RepairReport> {
+  const before = await observeHost(host, signal);
+  const repaired: string[] = [];
+  const note = (text: string): void => {
+    repaired.push(text);
+    onNote(text);
+  };
+  const repairAll = async (services: readonly string[]): Promise<Map<string, string>> => {
+    const failures = new Map<string, string>();
+    for (const service of services) {
+      try {
+        await repairService(host, service, person, note, signal);
+      } catch (error) {
+        const { code, message } = toDeployError(error);
+        if (code === 'cancelled') {
+          throw error;
+        }
+        failures.set(service, `${service}: ${message}`);
+        onNote(`${service}: ${message}`);
+      }
+    }
+    return failures;
+  };
+  const services = before.services
+    .filter((service) => (only === undefined || only === service.name) && needsRepair(service, before))
+    .map(({ name }) => name);
+  let failures = await repairAll(services);
+  if (failures.size > 0 && services.length > 1) {
+    // What kept the proxy from starting may have been the affair of a service that came later.
+    failures = await repairAll([...failures.keys()]);
+  }
+  for (const tag of await findTemporaryImages(host.engine, signal)) {
+    await removeImage(host.engine, tag, signal);
+    note(`Removed the image ${tag}, left by a transfer that was cut.`);
+  }
+  return { repaired, failed: [...failures.values()], left: unusual(await observeHost(host, signal)) };
+}
+
+/** Every finding of a host that somebody has to end. */
+export function unusual({ findings, services }: HostState): LeftFinding[] {
+  return [
+    ...findings.map((finding) => ({ ...finding, service: undefined })),
+    ...services.flatMap(({ name, findings: own }) => own.map((finding) => ({ ...finding, service: name }))),
+  ].filter(({ remedy }) => remedy !== 'nobody');
+}
+
+/** What is wrong with the proxy is wrong with every service behind it. */
+function needsRepair({ findings }: ServiceState, host: HostState): boolean {
+  const onProxy = host.findings.filter(({ code }) => code !== 'temporary-images');
+  return [...findings, ...onProxy].some(({ remedy }) => remedy === 'repair');
+}
+
+async function repairService(
+  host: Host,
+  service: string,
+  person: string,
+  note: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const deployment = newDeploymentId();
+  const lock = await takeLock(host.engine, service, { deployment, person }, note, signal);
+  try {
+    const emit = (event: DeployEvent): void => {
+      if (event.type === 'log' && event.source === 'engine') {
+        note(event.text);
+      }
+    };
+    const run = new Run(deployment, bareService(service), host, emit, AbortSignal.any([signal, lock.lost]));
+    run.lock = lock;
+    describeFrom(run, await viewService(run));
+    await mendStoppedProxy(run);
+    const proxy = await proxyStage(run, host.engine);
+    const view = await viewService(run);
+    describeFrom(run, view);
+    await serve(run, proxy, view, note);
+    const settled = await settle(run, proxy);
+    const live = settled.live === undefined ? undefined : settled.slots[settled.live];
+    if (live !== undefined && live.restart !== 'unless-stopped' && live.restart !== 'always') {
+      await setRestartPolicy(host.engine, live.id, 'unless-stopped', signal);
+      note(`${live.name} comes back after a restart of the host.`);
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+/** What the run knows of its service comes from the slot that is to be served. */
+function describeFrom(run: Run, view: ServiceView): void {
+  const slot = slotToServe(view);
+  const container = slot === undefined ? undefined : view.slots[slot];
+  run.service = (container && serviceFromContainer(view.service, container)?.service) ?? run.service;
+}
+
+/** Sees to it that nginx serves a slot that runs, and that its file on disk says the same. */
+async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text: string) => void): Promise<void> {
+  const slot = slotToServe(view);
+  const container = slot === undefined ? undefined : view.slots[slot];
+  if (slot === undefined || container === undefined) {
+    return;
+  }
+  const isUp = container.running && container.state === 'running';
+  if (view.served?.slot === slot && isUp && (await isOnDisk(run, proxy, view))) {
+    return;
+  }
+  const filled = await startKept(run, { slot, container });
+  if (!isUp) {
+    await probeStage(run, proxy, filled);
+    note(`Started ${container.name}.`);
+  }
+  await switchStage(run, proxy, filled);
+  note(`nginx serves ${container.name}.`);
+}
+
+/** True when the file on disk names what the workers serve, and nginx would take it at its next start. */
+async function isOnDisk(run: Run, proxy: ReadyProxy, { service, served }: ServiceView): Promise<boolean> {
+  const [nginx, { refusal }] = await Promise.all([
+    lookAtProxy(run.engine, proxy.id, [service], run.signal),
+    examineProxy(run.engine, proxy.id, run.signal),
+  ]);
+  const conf = confOf(nginx, service);
+  const says = conf && readConf(conf.text).find((it) => it.service === service);
+  const isLedTo =
+    conf !== undefined &&
+    (!isOurs(conf.text) ||
+      routePaths(
+        service,
+        nginx.routes.map(({ path }) => path),
+      ).length > 0);
+  return (
+    isLedTo &&
+    says !== undefined &&
+    says.slot === served?.slot &&
+    says.deployment === served.deployment &&
+    !(refusal !== undefined && (refusal.includes(`${conf.path}:`) || namesFileOf(service, refusal)))
+  );
+}

@@ -1,0 +1,86 @@
+import { type ContainerDetails, removeContainer, renameContainer, stopContainer } from '../docker/containers';
+import { removeImage } from '../docker/images';
+import { DeployError, slotContainer, type SlotName } from '../model';
+import { confPath } from '../nginx/conf';
+import { cleanProxy } from '../nginx/proxy';
+import type { ReadyProxy, Run } from './context';
+import { entries, isKeptRunning } from './findings';
+import { findTemporaryImages, isCandidate, type ServiceView, viewHost } from './observe';
+import { portOf } from './release';
+import { drainSlot } from './stages/drain';
+
+/** Seconds for a container that nobody has ever been sent to. */
+const CANDIDATE_GRACE_SECONDS = 2;
+
+/**
+ * Ends what an interrupted run left of a service: a container that never went live goes, what stood aside for it comes
+ * back, an old slot that was to be retired is drained and stopped. The live slot is not touched. Only for whoever holds
+ * the lock. Returns the service as it is then. `seen`: the service as it was a moment ago, under the same lock.
+ */
+export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): Promise<ServiceView> {
+  const { engine, signal } = run;
+  const [now] = await Promise.all([
+    seen ?? viewService(run),
+    cleanProxy(engine, proxy.id, confPath(run.service.name), signal),
+    removeTemporaryImages(run),
+  ]);
+  let view = now;
+  for (const [slot, container] of entries(view.slots)) {
+    if (isCandidate(view, slot)) {
+      await removeCandidate(run, container);
+      view = await viewService(run);
+    }
+  }
+  for (const [slot, aside] of entries(view.aside)) {
+    await settleAside(run, view, slot, aside);
+    view = await viewService(run);
+  }
+  for (const [slot, container] of entries(view.slots)) {
+    if (view.live !== undefined && slot !== view.live && container.running && !isKeptRunning(view)) {
+      run.note(`${container.name} runs without traffic, left by an interrupted deployment. It is stopped and kept.`);
+      await drainSlot(run, proxy, { container, port: portOf(run.service, container) }, () => undefined, signal);
+      await stopContainer(engine, container.id, run.service.retire.graceSeconds, signal);
+      view = await viewService(run);
+    }
+  }
+  return view;
+}
+
+async function removeCandidate(run: Run, container: ContainerDetails): Promise<void> {
+  await stopContainer(run.engine, container.id, CANDIDATE_GRACE_SECONDS, run.signal);
+  await removeContainer(run.engine, container.id, { force: true }, run.signal);
+  run.note(`Removed ${container.name}: its deployment was interrupted before it went live.`);
+}
+
+/** What a slot held before comes back, unless what took its place is live: then the deployment was all but done. */
+async function settleAside(run: Run, view: ServiceView, slot: SlotName, aside: ContainerDetails): Promise<void> {
+  if (view.served?.slot === slot) {
+    await removeContainer(run.engine, aside.id, { force: true }, run.signal);
+    run.note(`Removed ${aside.name}: the deployment that put it aside went live.`);
+    return;
+  }
+  const inItsPlace = view.slots[slot];
+  if (inItsPlace !== undefined) {
+    await removeCandidate(run, inItsPlace);
+  }
+  const name = slotContainer(view.service, slot);
+  await renameContainer(run.engine, aside.id, name, run.unbroken());
+  run.note(`${name} holds again what it held before the interrupted deployment.`);
+}
+
+/** Takes away the names that a transfer gave to an image and did not live to take back. */
+async function removeTemporaryImages(run: Run): Promise<void> {
+  for (const tag of await findTemporaryImages(run.engine, run.signal, run.deployment)) {
+    await removeImage(run.engine, tag, run.signal);
+    run.note(`Removed the image ${tag}, left by a transfer that was cut.`);
+  }
+}
+
+/** The one service of a run, as it is now. */
+export async function viewService({ engine, signal, service }: Run): Promise<ServiceView> {
+  const [view] = (await viewHost(engine, signal, service.name)).services;
+  if (view === undefined) {
+    throw new DeployError('internal', 'The host could not be observed.');
+  }
+  return view;
+}

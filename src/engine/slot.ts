@@ -1,0 +1,74 @@
+/** What can be done with one container of a host by itself: restart it, open a shell in it, read its nginx file. */
+import { inspectContainer, restartContainer } from '../docker/containers';
+import { openShell, type Shell, type TerminalSize } from '../docker/shell';
+import { DeployError } from '../model';
+import { confOf } from '../nginx/proxy';
+import type { Host } from './host';
+import { newDeploymentId } from './identity';
+import { takeLock } from './lock';
+import { viewHost } from './observe';
+import { serviceFromContainer } from './release';
+
+/** Seconds between the stop signal and the end for a container that does not say. */
+const GRACE_SECONDS = 10;
+
+/** Restarts a slot's container, under the service's lock. Throws `not-found`, `locked`, or what the host says. */
+export async function restartSlot(
+  host: Host,
+  service: string,
+  container: string,
+  person: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { engine } = host;
+  const lock = await takeLock(engine, service, { deployment: newDeploymentId(), person }, () => undefined, signal);
+  try {
+    const found = await mustFind(host, container, signal);
+    const grace = serviceFromContainer(service, found)?.service.retire.graceSeconds ?? GRACE_SECONDS;
+    await restartContainer(engine, found.id, grace, signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** A shell in a running container. Throws `not-found`, or what the host says. */
+export async function shellInto(
+  host: Host,
+  container: string,
+  size: TerminalSize,
+  signal: AbortSignal,
+): Promise<Shell> {
+  const found = await mustFind(host, container, signal);
+  if (!found.running) {
+    throw new DeployError('not-found', `${container} on ${host.name} does not run.`, { hint: 'Start it first.' });
+  }
+  return openShell(host.engine, found.id, size, signal);
+}
+
+/** The nginx file that serves a service. Throws `not-found` when the proxy does not run or has none. */
+export async function serviceConf(
+  host: Host,
+  service: string,
+  signal: AbortSignal,
+): Promise<{ readonly path: string; readonly text: string }> {
+  const { nginx } = await viewHost(host.engine, signal, service);
+  const conf = nginx && confOf(nginx, service);
+  if (conf === undefined) {
+    throw new DeployError('not-found', `nginx on ${host.name} has no file for ${service}.`, {
+      hint: nginx === undefined ? 'The proxy does not run.' : 'The next deployment writes one.',
+    });
+  }
+  return conf;
+}
+
+async function mustFind(
+  host: Host,
+  container: string,
+  signal: AbortSignal,
+): Promise<NonNullable<Awaited<ReturnType<typeof inspectContainer>>>> {
+  const found = await inspectContainer(host.engine, container, signal);
+  if (found === undefined) {
+    throw new DeployError('not-found', `There is no ${container} on ${host.name}.`);
+  }
+  return found;
+}

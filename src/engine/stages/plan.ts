@@ -1,0 +1,145 @@
+import { readFile } from 'node:fs/promises';
+import type { DockerEngine } from '../../docker/engine';
+import { DeployError, type EnvChanges, otherSlot, type ServiceConfig, type SlotName } from '../../model';
+import { exposedPorts } from '../../docker/dockerfile';
+import { confPath, renderConf, takesTheRest } from '../../nginx/conf';
+import { confOf, editedFiles, restTaker } from '../../nginx/proxy';
+import type { Planned } from '../context';
+import { freeDiskBytes as freeDiskBytesOf } from '../disk';
+import type { Host } from '../host';
+import { readCommit, releaseName } from '../identity';
+import { type ServiceView, viewHost } from '../observe';
+import { serviceFromContainer } from '../release';
+
+/** With less room than this on the host's disk, a deployment may well fill it. */
+const LITTLE_DISK = 1_000_000_000;
+
+/** Version assumed for the preview while there is no proxy yet; that of the default image. */
+const ASSUMED_NGINX = '1.30.0';
+
+/**
+ * Observes the host and decides what the deployment will do. Touches nothing.
+ * @param builder the engine that builds the image.
+ */
+export async function planStage(
+  service: ServiceConfig,
+  host: Host,
+  builder: DockerEngine,
+  person: string,
+  deployment: string,
+  signal: AbortSignal,
+): Promise<Planned> {
+  const [view, commit, dockerfile, freeDiskBytes] = await Promise.all([
+    viewHost(host.engine, signal, service.name),
+    readCommit(service.build.context, signal),
+    readDockerfile(service),
+    freeDiskBytesOf(host, signal),
+  ]);
+  const [serviceView] = view.services;
+  if (serviceView === undefined) {
+    throw new DeployError('internal', 'The host could not be observed.');
+  }
+  const slot = slotToFill(serviceView);
+  const conf = view.nginx === undefined ? undefined : confOf(view.nginx, service.name);
+  const liveSlot = serviceView.live === undefined ? undefined : serviceView.slots[serviceView.live];
+  const described = liveSlot && serviceFromContainer(service.name, liveSlot);
+  // For the preview; the built image is asked again.
+  const [exposed, ...more] = exposedPorts(dockerfile);
+  const port = service.port ?? (more.length === 0 ? exposed : undefined) ?? described?.port ?? 80;
+  const publish = service.proxy.publish;
+  const warnings: string[] = [];
+  if (commit?.dirty === true) {
+    warnings.push('The folder has changes that are not committed.');
+  }
+  const rest = takesTheRest(service.route) && view.nginx !== undefined ? restTaker(view.nginx) : undefined;
+  if (rest !== undefined && rest !== service.name) {
+    warnings.push(`${rest} answers for every host name already. Give ${service.name} a route.`);
+  }
+  for (const { path } of view.nginx === undefined ? [] : editedFiles(view.nginx, service.name)) {
+    warnings.push(`${path} was edited by hand. It will be replaced; a copy is kept beside it.`);
+  }
+  if (view.proxy !== undefined && !view.proxy.ports.some((it) => it.hostPort === publish)) {
+    const ports = view.proxy.ports.map((it) => it.hostPort).join(', ');
+    warnings.push(`The proxy publishes port ${ports === '' ? 'none' : ports}, not ${publish}.`);
+  }
+  const { platform } = host.engine.info;
+  if (builder.info.platform !== platform) {
+    warnings.push(
+      `${host.name} runs ${platform}, and Docker on ${builder.description} runs ${builder.info.platform}. The image is built for ${platform}.`,
+    );
+  }
+  if (freeDiskBytes !== undefined && freeDiskBytes < LITTLE_DISK) {
+    warnings.push(`The disk of ${host.name} has only ${Math.round(freeDiskBytes / 1e6)} MB left for images.`);
+  }
+  return {
+    view,
+    service: serviceView,
+    plan: {
+      deployment,
+      service: service.name,
+      host: host.name,
+      dockerfile: service.build.dockerfile,
+      context: service.build.context,
+      release: releaseName(new Date(), commit?.commit),
+      commit: commit?.commit,
+      person,
+      live: serviceView.live,
+      slot,
+      proxy: view.proxy === undefined ? 'create' : view.proxy.running ? 'use' : 'start',
+      publish,
+      confPath: conf?.path ?? confPath(service.name),
+      confBefore: conf?.text ?? '',
+      confAfter: renderConf({
+        service: service.name,
+        slot,
+        deployment,
+        port,
+        route: service.route,
+        nginxVersion: view.nginx?.nginxVersion ?? ASSUMED_NGINX,
+      }),
+      env: envChanges(service.run.env, liveSlot?.env ?? [], described?.envNames),
+      toSend: undefined,
+      platform,
+      freeDiskBytes,
+      warnings,
+    },
+  };
+}
+
+/** The slot that is not live. With none live: one whose container is not running, so that nothing is ended needlessly. */
+function slotToFill(view: ServiceView): SlotName {
+  if (view.live !== undefined) {
+    return otherSlot(view.live);
+  }
+  return view.slots.BLUE?.running === true && view.slots.GREEN?.running !== true ? 'GREEN' : 'BLUE';
+}
+
+/**
+ * What differs from the environment of the live slot. `before` are its `NAME=value` lines, the image's own included;
+ * `names` are those that its deployment set, unknown for a slot that another tool made.
+ */
+export function envChanges(
+  wanted: Readonly<Record<string, string>>,
+  before: readonly string[],
+  names: readonly string[] | undefined,
+): EnvChanges {
+  if (names === undefined) {
+    return { added: [], changed: [], removed: [] };
+  }
+  const added = Object.keys(wanted).filter((name) => !names.includes(name));
+  const changed = Object.entries(wanted)
+    .filter(([name, value]) => names.includes(name) && !before.includes(`${name}=${value}`))
+    .map(([name]) => name);
+  return { added, changed, removed: names.filter((name) => !(name in wanted)) };
+}
+
+async function readDockerfile(service: ServiceConfig): Promise<string> {
+  try {
+    return await readFile(service.build.dockerfile, 'utf8');
+  } catch (error) {
+    throw new DeployError('config', `There is no Dockerfile at ${service.build.dockerfile}.`, {
+      hint: 'Create one, or name another with --dockerfile or "build.dockerfile" in bluegreen.json.',
+      cause: error,
+    });
+  }
+}

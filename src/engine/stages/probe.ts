@@ -1,0 +1,122 @@
+import { type ContainerDetails, inspectContainer, lastLines } from '../../docker/containers';
+import { DeployError, type HealthConfig, type ProbeAttempt } from '../../model';
+import type { FilledSlot, ReadyProxy, Run } from '../context';
+import { type Answer, askSlot, isAccepted } from '../probeClient';
+import { pause } from '../wait';
+import { explainEnd, explainUnhealthy } from './explain';
+
+/** After a healthy answer the next try follows at once: only a slot that is still starting is worth waiting for. */
+const CONFIRM_AFTER_MS = 100;
+/** Milliseconds between two looks whether the container still runs, while the next try is waited for. */
+const LOOK_EVERY_MS = 500;
+/** Lines of the container's log that go with a failure. */
+const LAST_LINES = 20;
+
+/**
+ * Probes the slot from where nginx stands, until it has answered well `health.successes` times in a row. Every try is
+ * an event. Returns how many there were. Throws `start` when the container ends, `unhealthy` when the tries are used
+ * up; those that fail within `health.startPeriod` are free.
+ */
+export async function probeStage(run: Run, proxy: ReadyProxy, filled: FilledSlot): Promise<number> {
+  const { health } = run.service;
+  const countFrom = performance.now() + health.startPeriodMs;
+  let counted = 0;
+  let inARow = 0;
+  for (let attempt = 1; ; attempt += 1) {
+    const container = await mustBeAlive(run, filled);
+    const answer = await askSlot(run, proxy, filled);
+    const probe = judge(attempt, answer, health, container);
+    run.emit({ type: 'probe', slot: filled.slot, probe });
+    inARow = probe.ok ? inARow + 1 : 0;
+    counted += probe.ok || performance.now() >= countFrom ? 1 : 0;
+    if (inARow >= health.successes) {
+      return attempt;
+    }
+    if (counted >= health.attempts) {
+      throw await unhealthy(run, proxy, filled, answer, probe);
+    }
+    await pauseWhileAlive(run, filled, probe.ok ? CONFIRM_AFTER_MS : health.intervalMs);
+  }
+}
+
+async function unhealthy(
+  run: Run,
+  proxy: ReadyProxy,
+  filled: FilledSlot,
+  answer: Answer,
+  { reason }: ProbeAttempt,
+): Promise<DeployError> {
+  const container = await mustBeAlive(run, filled);
+  const { attempts } = run.service.health;
+  const tries = attempts === 1 ? '1 try' : `${attempts} tries`;
+  return new DeployError(
+    'unhealthy',
+    `${run.service.name} ${filled.slot} did not become healthy in ${tries}: ${reason ?? 'it was not healthy often enough.'}`,
+    {
+      hint: await explainUnhealthy(run, proxy, filled, container, answer),
+      detail: await tail(run, container.id),
+    },
+  );
+}
+
+function judge(attempt: number, answer: Answer, health: HealthConfig, container: ContainerDetails): ProbeAttempt {
+  const { status, ms, headers } = answer;
+  return { attempt, status, ms, headers, ...verdictOn(answer, health, container) };
+}
+
+/** The first thing that is wrong with an answer, in a sentence. */
+function verdictOn(
+  { status, body, failure }: Answer,
+  health: HealthConfig,
+  container: ContainerDetails,
+): Pick<ProbeAttempt, 'ok' | 'reason'> {
+  const no = (reason: string): { ok: false; reason: string } => ({ ok: false, reason });
+  if (status === undefined) {
+    return no(failure ?? 'No answer.');
+  }
+  if (!isAccepted(status, health.status)) {
+    return no(`Answered ${status}, accepted is ${health.status.join(', ')}.`);
+  }
+  if (health.body !== undefined && !body.includes(health.body)) {
+    return no(`Answered ${status}, but its body lacks ${JSON.stringify(health.body)}.`);
+  }
+  if (container.health !== undefined && container.health !== 'healthy') {
+    return no(`Answered ${status}, but the image's own HEALTHCHECK says ${container.health}.`);
+  }
+  return { ok: true, reason: undefined };
+}
+
+async function pauseWhileAlive(run: Run, filled: FilledSlot, ms: number): Promise<void> {
+  const until = performance.now() + ms;
+  for (let left = ms; left > 0; left = until - performance.now()) {
+    await pause(Math.min(left, LOOK_EVERY_MS), run.signal);
+    if (left > LOOK_EVERY_MS) {
+      await mustBeAlive(run, filled);
+    }
+  }
+}
+
+/** A container that has ended, or that the engine restarts again and again, need not be probed any longer. */
+async function mustBeAlive(run: Run, filled: FilledSlot): Promise<ContainerDetails> {
+  const { id } = filled.container;
+  const now = await inspectContainer(run.engine, id, run.signal);
+  if (now === undefined) {
+    throw new DeployError('start', `The container of ${run.service.name} ${filled.slot} was removed by somebody else.`);
+  }
+  if (now.running && now.restartCount === filled.container.restartCount && now.state === 'running') {
+    return now;
+  }
+  const { how, hint } = explainEnd(now, run.service.run.memoryBytes);
+  throw new DeployError('start', `${run.service.name} ${filled.slot} started and ${how}.`, {
+    hint,
+    detail: await tail(run, id),
+  });
+}
+
+async function tail(run: Run, id: string): Promise<string> {
+  const lines = await lastLines(run.engine, id, LAST_LINES, AbortSignal.timeout(10_000));
+  for (const text of lines) {
+    run.emit({ type: 'log', stage: 'probe', source: 'container', level: 'info', text });
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,216 @@
+import {
+  type ContainerDetails,
+  createContainer,
+  execInContainer,
+  inspectContainer,
+  lastLines,
+  removeContainer,
+  startContainer,
+} from '../../docker/containers';
+import type { DockerEngine } from '../../docker/engine';
+import { inspectImage } from '../../docker/images';
+import { connectToNetwork, ensureNetwork } from '../../docker/networks';
+import { INCOMING } from '../../docker/parts';
+import { pullImage } from '../../docker/registry';
+import { transferImage } from '../../docker/transfer';
+import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, throwIfCancelled, toDeployError } from '../../model';
+import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
+import { lookAtProxy, waitForWorkers } from '../../nginx/proxy';
+import type { ReadyProxy, Run } from '../context';
+
+/** Limit for nginx's start, in milliseconds. */
+const START_LIMIT_MS = 20_000;
+
+/**
+ * Sees to it that network and proxy exist, run, and can be reloaded. Idempotent: what is there is used as it is, be it
+ * ours or the article's. `builder` is asked for nginx's image when the host cannot pull it.
+ */
+export async function proxyStage(run: Run, builder: DockerEngine): Promise<ReadyProxy> {
+  const { engine, signal } = run;
+  await ensureNetwork(engine, GATEWAY_NETWORK, { [LABEL.role]: 'gateway' }, signal);
+  const present = await inspectContainer(engine, PROXY_CONTAINER, signal);
+  const created = present === undefined;
+  const id = present?.id ?? (await createProxy(run, builder));
+  try {
+    if (present?.state !== 'running') {
+      await startProxy(run, id);
+    }
+    if (present !== undefined && present.networks[GATEWAY_NETWORK] === undefined) {
+      await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
+    }
+    await waitUntilReady(run, id);
+    if (created) {
+      await removeStockWelcome(run, id);
+    }
+    return await inspectReady(run, id);
+  } catch (error) {
+    // A proxy that never worked must not stand in the way of the next try; one that was there before stays as it is.
+    if (created) {
+      await removeContainer(engine, id, { force: true }, AbortSignal.timeout(20_000));
+    }
+    throw error;
+  }
+}
+
+async function createProxy(run: Run, builder: DockerEngine): Promise<string> {
+  const { engine, service } = run;
+  await fetchProxyImage(run, builder);
+  return createContainer(
+    engine,
+    {
+      name: PROXY_CONTAINER,
+      image: service.proxy.image,
+      labels: { [LABEL.role]: 'proxy' },
+      env: {},
+      volumes: [],
+      network: GATEWAY_NETWORK,
+      restart: 'always',
+      publish: [{ hostPort: service.proxy.publish, containerPort: 80 }],
+    },
+    run.unbroken(),
+  );
+}
+
+/** The host pulls the image itself; where it cannot, this machine sends its own copy, pulled here if need be. */
+async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
+  const { engine, service, signal } = run;
+  const { image } = service.proxy;
+  if ((await inspectImage(engine, image, signal)) !== undefined) {
+    return;
+  }
+  const say = (text: string): void => run.emit({ type: 'log', stage: 'proxy', source: 'engine', level: 'info', text });
+  if ((await inspectImage(builder, image, signal)) === undefined) {
+    try {
+      say(`Pulling ${image} on ${run.host.name}.`);
+      await pullImage(engine, image, say, signal);
+      return;
+    } catch (error) {
+      const { code, message } = toDeployError(error);
+      if (code === 'cancelled') {
+        throw error;
+      }
+      say(`${run.host.name} cannot pull ${image}: ${message} Pulling it here.`);
+    }
+    try {
+      await pullImage(builder, image, say, signal);
+    } catch (error) {
+      const cause = toDeployError(error);
+      throw new DeployError(
+        'proxy',
+        `The image ${image} for the proxy can be pulled neither on ${run.host.name} nor here.`,
+        {
+          hint: 'Check the network, or name an image that is there with "proxy.image" in bluegreen.json.',
+          detail: cause.detail ?? cause.message,
+          cause,
+        },
+      );
+    }
+  }
+  say(`Sending ${image} to ${run.host.name}.`);
+  await transferImage(
+    builder,
+    engine,
+    image,
+    {
+      temporaryTag: `${INCOMING}:${run.deployment}-proxy`,
+      finalTag: image,
+      onNote: say,
+      onProgress: ({ bytes, totalBytes }) =>
+        run.emit({
+          type: 'progress',
+          stage: 'proxy',
+          done: bytes,
+          ...(totalBytes !== undefined && { total: totalBytes }),
+          unit: 'bytes',
+        }),
+    },
+    signal,
+  );
+}
+
+async function startProxy(run: Run, id: string): Promise<void> {
+  try {
+    throwIfCancelled(run.signal);
+    await startContainer(run.engine, id, run.unbroken());
+    throwIfCancelled(run.signal);
+  } catch (error) {
+    if (run.signal.aborted) {
+      throw error;
+    }
+    const { message } = toDeployError(error);
+    if (/already allocated|already in use|address in use/i.test(message)) {
+      const port = run.service.proxy.publish;
+      throw new DeployError('proxy', `Port ${port} of ${run.host.name} is used by another program.`, {
+        hint: `Stop that program, or publish the proxy on another port with --publish or "proxy.publish" in bluegreen.json.`,
+        detail: message,
+        cause: error,
+      });
+    }
+    throw new DeployError('proxy', `The proxy on ${run.host.name} cannot be started.`, {
+      detail: message,
+      cause: error,
+    });
+  }
+}
+
+async function waitUntilReady(run: Run, id: string): Promise<void> {
+  try {
+    await waitForWorkers(run.engine, id, START_LIMIT_MS, run.signal);
+  } catch (error) {
+    if (toDeployError(error).code === 'cancelled') {
+      throw error;
+    }
+    const lines = await lastLines(run.engine, id, 5, AbortSignal.timeout(10_000));
+    throw new DeployError('proxy', `nginx does not run in the proxy on ${run.host.name}.`, {
+      hint: `Look at its log with \`docker logs ${PROXY_CONTAINER}\` there.`,
+      detail: lines.join('\n'),
+      cause: error,
+    });
+  }
+}
+
+/** Takes the image's welcome page away: it would answer for `localhost` in the place of the service. */
+async function removeStockWelcome(run: Run, id: string): Promise<void> {
+  const view = await lookAtProxy(run.engine, id, [], run.signal);
+  for (const conf of view.confs.filter((it) => isStockWelcome(it.text))) {
+    run.note(`Removing ${conf.path}, the welcome page of the image.`);
+    await execInContainer(run.engine, id, ['rm', '-f', conf.path], { timeoutMs: 10_000, signal: run.signal });
+  }
+}
+
+async function inspectReady(run: Run, id: string): Promise<ReadyProxy> {
+  const [view, details] = await Promise.all([
+    lookAtProxy(run.engine, id, [], run.signal),
+    inspectContainer(run.engine, id, run.signal),
+  ]);
+  const address = details?.networks[GATEWAY_NETWORK]?.ipAddress;
+  if (details === undefined || address === undefined || address === '') {
+    throw new DeployError('proxy', `The proxy on ${run.host.name} has no address on ${GATEWAY_NETWORK}.`);
+  }
+  if (view.client === undefined) {
+    throw new DeployError(
+      'proxy',
+      `The proxy's image ${details.image} has neither curl nor wget, which the probe needs.`,
+      {
+        hint: `Use the official nginx image, or add curl to yours. nginx reads its sites from ${CONF_DIRECTORY}.`,
+      },
+    );
+  }
+  const publish = publishedPort(run, details);
+  return { id, address, publish, nginxVersion: view.nginxVersion, client: view.client };
+}
+
+function publishedPort(run: Run, proxy: ContainerDetails): number {
+  const wanted = run.service.proxy.publish;
+  const ports = proxy.ports.filter((port) => port.containerPort === 80).map((port) => port.hostPort);
+  if (ports.includes(wanted)) {
+    return wanted;
+  }
+  throw new DeployError(
+    'proxy',
+    `The proxy on ${run.host.name} publishes port ${ports.join(', ') || 'none'}, not ${wanted}.`,
+    {
+      hint: `Publish ${ports[0] ?? wanted} (--publish or "proxy.publish"), or remove the proxy first: blue-green remove --proxy.`,
+    },
+  );
+}

@@ -1,0 +1,83 @@
+import { type ContainerDetails, removeContainer, setRestartPolicy, stopContainer } from '../../docker/containers';
+import type { DockerEngine } from '../../docker/engine';
+import { type ImageDetails, listImages, removeImage } from '../../docker/images';
+import { LABEL } from '../../model';
+import type { Run } from '../context';
+import { type ServiceView, viewHost } from '../observe';
+import { countConnections, type Drained } from './drain';
+
+/**
+ * Retires the old slot as `retire.old` says and removes what nothing needs any longer: the container that stood aside,
+ * and images of this service beyond the last few. Images of anything else are never touched.
+ */
+export async function retireStage(
+  run: Run,
+  old: ContainerDetails | undefined,
+  drained: Drained,
+  engines: readonly DockerEngine[],
+): Promise<string> {
+  const { engine, service, signal } = run;
+  const { old: what, graceSeconds, keepImages } = service.retire;
+  const isLeft = drained.connections > 0 && run.service.drain.atTimeout === 'leave';
+  if (old !== undefined && what !== 'keep' && !isLeft) {
+    // A slot of the article's script restarts always: stopped by hand, it would be up again after a reboot. One without
+    // a policy would look as if it had never been live.
+    if (old.restart !== 'unless-stopped' && what === 'stop') {
+      await setRestartPolicy(engine, old.id, 'unless-stopped', signal);
+    }
+    await stopContainer(engine, old.id, graceSeconds, signal);
+    if (what === 'remove') {
+      await removeContainer(engine, old.id, { force: true }, signal);
+    }
+  }
+  const { services } = await viewHost(engine, signal, service.name);
+  const view = services[0];
+  for (const aside of Object.values(view?.aside ?? {})) {
+    await removeContainer(engine, aside.id, { force: true }, signal);
+  }
+  for (const each of new Set(engines)) {
+    await pruneImages(each, service.name, keepImages, view, signal);
+  }
+  if (old === undefined) {
+    return 'There was no old slot.';
+  }
+  if (isLeft) {
+    return `${old.name} runs on for ${countConnections(drained.connections)}. The next deployment stops it.`;
+  }
+  return {
+    stop: `${old.name} is stopped and kept.`,
+    keep: `${old.name} is left running.`,
+    remove: `${old.name} is removed.`,
+  }[what];
+}
+
+/** Removes our images of a service beyond the newest `keep`, except those that a slot's container is made of. */
+async function pruneImages(
+  engine: DockerEngine,
+  service: string,
+  keep: number,
+  view: ServiceView | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const inUse = new Set(Object.values(view?.slots ?? {}).map((slot) => slot.imageId));
+  const names = new Set(Object.values(view?.slots ?? {}).map((slot) => slot.image));
+  const images = await listImages(engine, { labels: [`${LABEL.service}=${service}`] }, signal);
+  const newest = [...images].sort((a, b) => releaseOf(b).localeCompare(releaseOf(a)));
+  const spare = newest.filter(
+    (image, index) => index >= keep && !inUse.has(image.id) && !image.tags.some((tag) => names.has(tag)),
+  );
+  for (const image of spare) {
+    const ours = image.tags.filter((tag) => tag.startsWith(`${service}:`));
+    for (const tag of ours) {
+      await removeImage(engine, tag, signal);
+    }
+    if (image.tags.length === 0) {
+      await removeImage(engine, image.id, signal);
+    }
+  }
+}
+
+/** Release names begin with the time, so that their order is that of the releases. */
+function releaseOf(image: ImageDetails): string {
+  return image.labels[LABEL.release] ?? '';
+}

@@ -1,0 +1,122 @@
+import { execInContainer } from '../../docker/containers';
+import { DeployError, type SlotName } from '../../model';
+import { EDITED_SUFFIX, markerAnswer } from '../../nginx/conf';
+import {
+  editedFiles,
+  type FileChange,
+  filesToRestore,
+  filesToServe,
+  lookAtProxy,
+  switchProxy,
+  type SwitchVerdict,
+} from '../../nginx/proxy';
+import type { FilledSlot, ReadyProxy, Run } from '../context';
+
+/** What a switch changed, and what takes it back. */
+export interface Switched {
+  readonly back: readonly FileChange[];
+}
+
+/** Points nginx at the filled slot, and proves it. On any failure the previous files serve. */
+export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlot): Promise<Switched> {
+  const { service, deployment, engine, signal } = run;
+  const view = await lookAtProxy(engine, proxy.id, [service.name], signal);
+  const identity = { service: service.name, slot: filled.slot, deployment };
+  const files = filesToServe(view, {
+    ...identity,
+    port: filled.port,
+    route: service.route,
+    nginxVersion: proxy.nginxVersion,
+  });
+  const back = filesToRestore(view, files);
+  for (const { path, before, after } of describeChanges(files, back)) {
+    run.emit({ type: 'conf', path, before, after });
+  }
+  for (const { path } of editedFiles(view, service.name)) {
+    await keepEdited(run, proxy, path);
+  }
+  await run.mustHoldLock();
+  const verdict = await switchProxy(engine, proxy.id, { files, service: service.name, expect: markerAnswer(identity) });
+  mustHaveSwitched(run, verdict);
+  run.live = filled.slot;
+  return { back };
+}
+
+/** Takes a switch back: the previous files serve again. `live` is the slot that they name. */
+export async function switchBack(
+  run: Run,
+  proxy: ReadyProxy,
+  switched: Switched,
+  live: SlotName | undefined,
+): Promise<void> {
+  const verdict = await switchProxy(run.engine, proxy.id, {
+    files: switched.back,
+    service: run.service.name,
+    expect: undefined,
+  });
+  mustHaveSwitched(run, verdict);
+  run.live = live;
+}
+
+/** The service's own file last: it is the one that people look at. */
+function describeChanges(
+  files: readonly FileChange[],
+  back: readonly FileChange[],
+): { path: string; before: string; after: string }[] {
+  const before = new Map(back.map(({ path, text }) => [path, text ?? '']));
+  const changes = files.map(({ path, text }) => ({ path, before: before.get(path) ?? '', after: text ?? '' }));
+  return changes.filter((change) => change.before !== change.after).reverse();
+}
+
+/** What somebody changed by hand is not lost when the file is replaced. */
+async function keepEdited(run: Run, proxy: ReadyProxy, path: string): Promise<void> {
+  const copy = `${path}${EDITED_SUFFIX}`;
+  const { exitCode, stderr } = await execInContainer(run.engine, proxy.id, ['cp', '-p', path, copy], {
+    timeoutMs: 10_000,
+    signal: run.signal,
+  });
+  if (exitCode !== 0) {
+    throw new DeployError('nginx-refused', `${path} was edited by hand, and no copy of it could be kept.`, {
+      hint: 'Look whether the disk of the host is full.',
+      detail: stderr,
+    });
+  }
+  run.note(`${path} was edited by hand. It is replaced; the edited one is kept as ${copy} in the proxy.`, 'warning');
+}
+
+function mustHaveSwitched(run: Run, verdict: SwitchVerdict): void {
+  switch (verdict.kind) {
+    case 'switched':
+      return;
+    case 'refused':
+      throw new DeployError('nginx-refused', 'nginx refuses the new configuration. The old one serves, untouched.', {
+        hint: /duplicate (default server|location)/.test(verdict.output)
+          ? `Another service answers for the same requests already. Give ${run.service.name} another host name or path with "route".`
+          : 'nginx says why below. Files of other services and your own in conf.d count as well.',
+        detail: verdict.output,
+      });
+    case 'reverted':
+      throw new DeployError(
+        'nginx-refused',
+        'nginx did not take the new configuration over. The previous one is back.',
+        {
+          hint: 'Look at the log of the proxy.',
+          detail: verdict.output,
+        },
+      );
+    case 'busy':
+      throw new DeployError('nginx-refused', "Another service's switch of nginx does not end. Nothing was changed.", {
+        hint: 'Look at the log of the proxy, and deploy again.',
+      });
+    case 'unwritten':
+      throw new DeployError('nginx-refused', 'The new nginx configuration could not be written. The old one serves.', {
+        hint: 'Look whether the disk of the host is full.',
+        detail: verdict.output,
+      });
+    case 'broken':
+      throw new DeployError('nginx-refused', 'nginx confirms neither the new configuration nor the previous one.', {
+        hint: 'Look at the status and at the log of the proxy before you deploy again.',
+        detail: verdict.output,
+      });
+  }
+}

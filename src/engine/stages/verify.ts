@@ -1,0 +1,110 @@
+import { DeployError, type ServiceConfig } from '../../model';
+import type { ReadyProxy, Run } from '../context';
+import { isAccepted, requestHost } from '../probeClient';
+import { NO_TRAFFIC, startTraffic, type Traffic } from '../traffic';
+import { pause } from '../wait';
+
+/** Requests that have to be answered after the switch before the deployment goes on. */
+const ENOUGH_REQUESTS = 20;
+/** Limit for those, in milliseconds: a slow service is watched for this long, not longer. */
+const WATCH_LIMIT_MS = 10_000;
+
+/** Requests to the live slot that have to be answered before the switch: one on each kind of connection. */
+const FIRST_REQUESTS = 2;
+/** Limit for those, in milliseconds: a slot that answers none of them does not work. */
+const FIRST_LIMIT_MS = 3_000;
+
+/** Begins the traffic through nginx that the switch is proven by. */
+export function beginTraffic(run: Run, proxy: ReadyProxy): Traffic {
+  const { service, host } = run;
+  const address = host.transport === undefined ? '127.0.0.1' : proxy.address;
+  const port = host.transport === undefined ? proxy.publish : 80;
+  const { health, route } = service;
+  return startTraffic(
+    {
+      connect: () => host.openTcp(address, port),
+      host: requestHost(route) ?? host.name.replace(/[^A-Za-z0-9.-]/g, '-'),
+      method: health.method,
+      path: publicPath(service),
+      headers: health.headers,
+      isGood: (status) => status < 500 || isAccepted(status, health.status),
+    },
+    (count) => {
+      run.traffic = count;
+      run.emit({ type: 'traffic', traffic: count });
+    },
+  );
+}
+
+/**
+ * Begins the traffic while the old slot is live. Undefined when that one does not work: its failures say nothing about
+ * the slot that takes its place, which is perhaps there to mend them.
+ */
+export async function trafficToLive(run: Run, proxy: ReadyProxy): Promise<Traffic | undefined> {
+  const traffic = beginTraffic(run, proxy);
+  const until = performance.now() + FIRST_LIMIT_MS;
+  try {
+    while (traffic.count().sent < FIRST_REQUESTS && traffic.unavailable() === undefined && performance.now() < until) {
+      await pause(10, run.signal);
+    }
+  } catch (error) {
+    traffic.drop();
+    throw error;
+  }
+  const { sent, failed } = traffic.count();
+  if ((sent > 0 && failed === 0) || traffic.unavailable() !== undefined) {
+    return traffic;
+  }
+  traffic.drop();
+  run.traffic = NO_TRAFFIC;
+  const why = traffic.failures()[0] ?? `no answer in ${FIRST_LIMIT_MS / 1000} s`;
+  run.note(`The live slot does not work (${why}). Requests are counted from the switch on.`, 'warning');
+  return undefined;
+}
+
+/** Where the health check is reached through nginx: below the service's own path. */
+function publicPath({ health, route }: ServiceConfig): string {
+  if (route.path === '/') {
+    return health.path;
+  }
+  if (route.stripPath) {
+    return route.path + health.path;
+  }
+  const isBelow = health.path === route.path || health.path.startsWith(`${route.path}/`);
+  return isBelow ? health.path : route.path;
+}
+
+/**
+ * Watches the traffic after the switch. Throws `verify` when more requests fail than the setting allows, which takes the
+ * switch back.
+ */
+export async function verifyStage(run: Run, traffic: Traffic): Promise<void> {
+  const before = traffic.count().sent;
+  const until = performance.now() + WATCH_LIMIT_MS;
+  while (traffic.count().sent - before < ENOUGH_REQUESTS && performance.now() < until) {
+    await pause(50, run.signal);
+    mustBeServed(run, traffic);
+    if (traffic.unavailable() !== undefined) {
+      run.note(
+        `Requests cannot be sent through this connection (${traffic.unavailable()}), so none were counted.`,
+        'warning',
+      );
+      return;
+    }
+  }
+}
+
+/** Throws `verify` as soon as more requests have failed than are put up with. */
+export function mustBeServed(run: Run, traffic: Traffic): void {
+  const { failed, sent } = traffic.count();
+  const allowed = run.service.verify.allowedFailures;
+  if (failed > allowed) {
+    throw new DeployError(
+      'verify',
+      `${failed} of ${sent} requests through nginx failed: ${traffic.failures().join('; ')}.`,
+      {
+        hint: `Up to ${allowed} are put up with ("verify.allowedFailures"). Look at the service's log.`,
+      },
+    );
+  }
+}
