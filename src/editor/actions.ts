@@ -1,0 +1,180 @@
+/** What commands, panel buttons and message buttons have in common. */
+import * as vscode from 'vscode';
+import { DeployError, type ServiceState, SLOT_NAMES, slotContainer, type SlotName, toDeployError } from '../model';
+import type { App } from './app';
+import { t } from './l10n';
+import { pickHost } from './pickHost';
+import { openPosition } from './problems';
+import { joinSentences } from './runText';
+import type { RunRecord } from './runs';
+import { siteUrl } from './siteUrl';
+import { reloadTarget, type Target } from './target';
+import { hostLabel } from './treeRows';
+
+const LAST_HOST_KEY = 'blueGreen.lastHost';
+
+/** What a host is chosen for. Each remembers its own: who tries on one host does not want to deploy there by habit. */
+export type HostPurpose = 'deploy' | 'plan' | 'rollback';
+
+/** Asks for the host and remembers the answer for this workspace, purpose and service. */
+export async function chooseHost(
+  app: App,
+  purpose: HostPurpose,
+  title: string,
+  target: Target,
+): Promise<string | undefined> {
+  const key = `${LAST_HOST_KEY}:${purpose}:${target.service.name}`;
+  const host = await pickHost(
+    title,
+    app.hostList,
+    { last: app.memory.get<string>(key), configured: target.service.hosts },
+    true,
+  );
+  if (host !== undefined) {
+    await app.memory.update(key, host);
+  }
+  return host;
+}
+
+/** Repeats a run on the same host, with the configuration as it is now. `approved`: its plan has been read already. */
+export async function deployAgain(app: App, run: RunRecord, approved?: boolean): Promise<void> {
+  if (run.origin !== undefined) {
+    await app.runner.deploy(await reloadTarget(run.origin, run.service), run.host, approved);
+  }
+}
+
+/** Goes back from what a run has made live. The configuration helps where it can still be read. */
+export async function rollbackRun(app: App, run: RunRecord): Promise<void> {
+  const target = run.origin && (await reloadTarget(run.origin, run.service).catch(() => undefined));
+  await app.runner.rollback(run.host, run.service, target);
+}
+
+/** Opens a service in the browser. */
+export async function openSite(app: App, host: string, service: string): Promise<void> {
+  const state = await lookAt(app, host);
+  const found = state.services.find((it) => it.name === service);
+  if (found?.live === undefined) {
+    throw new DeployError('not-found', t('No slot of {0} is live at {1}.', service, hostLabel(host)), {
+      hint: t('Deploy it first.'),
+    });
+  }
+  const destination = await app.hosts.use(host, new AbortController().signal, (open) =>
+    Promise.resolve(open.transport?.description),
+  );
+  const url = siteUrl({ host, route: found.route, ports: state.proxy.ports, destination });
+  await vscode.env.openExternal(vscode.Uri.parse(url, true));
+}
+
+/** Follows a service's log: of one slot, or of both interleaved. */
+export function showServiceLogs(app: App, host: string, service: string, slot?: SlotName): void {
+  const slots = slot === undefined ? SLOT_NAMES : [slot];
+  const name = slot === undefined ? service : `${service} ${slot}`;
+  app.logs.show(
+    host,
+    `${name} @ ${hostLabel(host)}`,
+    slots.map((it) => slotContainer(service, it)),
+  );
+}
+
+/** The services of a host as they are now. Throws what makes the host unreachable. */
+export async function lookAt(
+  app: App,
+  host: string,
+): Promise<Extract<ReturnType<App['hosts']['view']>, { kind: 'seen' }>['state']> {
+  const view = await vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Window, title: t('Blue-Green: looking at {0}…', hostLabel(host)) },
+    () => app.hosts.observe(host),
+  );
+  if (view.kind === 'seen') {
+    return view.state;
+  }
+  throw view.kind === 'offline' ? view.error : new DeployError('internal', t('{0} was not looked at.', host));
+}
+
+export interface ServiceOnHost {
+  readonly host: string;
+  readonly service: ServiceState;
+}
+
+/** Asks for one of the known hosts; undefined when dismissed. */
+export async function chooseKnownHost(app: App, title: string): Promise<string | undefined> {
+  const hosts = app.hostList.all();
+  if (hosts.length === 0) {
+    return pickHost(title, app.hostList, { last: undefined, configured: [] }, true);
+  }
+  return hosts.length === 1 ? hosts[0] : vscode.window.showQuickPick(hosts, { title, placeHolder: t('Host') });
+}
+
+/** Asks for a service that is on a host; undefined when dismissed. */
+export async function chooseService(
+  app: App,
+  title: string,
+  wanted: (service: ServiceState) => boolean,
+  none: string,
+): Promise<ServiceOnHost | undefined> {
+  const host = await chooseKnownHost(app, title);
+  if (host === undefined) {
+    return undefined;
+  }
+  const services = (await lookAt(app, host)).services.filter(wanted);
+  const [only] = services;
+  if (only === undefined) {
+    throw new DeployError('not-found', none, { hint: t('Looked at: {0}.', hostLabel(host)) });
+  }
+  if (services.length === 1) {
+    return { host, service: only };
+  }
+  const picked = await vscode.window.showQuickPick(
+    services.map((service) => ({
+      label: service.name,
+      description: service.live === undefined ? t('not live') : t('{0} is live', service.live),
+      service,
+    })),
+    { title, placeHolder: t('Service') },
+  );
+  return picked && { host, service: picked.service };
+}
+
+/** Tells why a command could not do its work. A dismissed question or a cancel needs no words. */
+export function showError(app: App, error: unknown): void {
+  const cause = toDeployError(error);
+  if (cause.code === 'cancelled') {
+    return;
+  }
+  app.log.error(joinSentences(cause.message, cause.hint), ...(cause.detail === undefined ? [] : [cause.detail]));
+  if (cause.code === 'internal') {
+    app.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+  const open = t('Open the File');
+  const trust = t('Manage Workspace Trust');
+  const log = t('Show Log');
+  const text = joinSentences(cause.message, cause.hint);
+  // Nothing is broken when there is merely nothing to do.
+  const harmless = cause.position === undefined && (cause.code === 'usage' || cause.code === 'not-found');
+  const shown = harmless
+    ? vscode.window.showWarningMessage(text, ...(vscode.workspace.isTrusted ? [] : [trust]))
+    : vscode.window.showErrorMessage(text, cause.position === undefined ? log : open);
+  void shown.then(async (choice) => {
+    if (choice === open && cause.position !== undefined) {
+      await openPosition(cause.position);
+    } else if (choice === trust) {
+      await vscode.commands.executeCommand('workbench.trust.manage');
+    } else if (choice === log) {
+      app.log.show(true);
+    }
+  });
+}
+
+/** Work on a host that takes a moment: its progress in a notification, from which it can be cancelled. */
+export function withProgress<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Thenable<T> {
+  return vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+    (_progress, token) => work(signalOf(token)),
+  );
+}
+
+function signalOf(token: vscode.CancellationToken): AbortSignal {
+  const controller = new AbortController();
+  token.onCancellationRequested(() => controller.abort());
+  return controller.signal;
+}

@@ -1,0 +1,30 @@
+/** Every command of the extension. The manifest's list must be the same (test/unit/editor/manifest.test.ts). */
+export const COMMAND_IDS = [
+  'blueGreen.deploy',
+  'blueGreen.plan',
+  'blueGreen.rollback',
+  'blueGreen.switch',
+  'blueGreen.repair',
+  'blueGreen.drill',
+  'blueGreen.cancel',
+  'blueGreen.showPanel',
+  'blueGreen.showLogs',
+  'blueGreen.stopLogs',
+  'blueGreen.openSite',
+  'blueGreen.restart',
+  'blueGreen.shell',
+  'blueGreen.showConf',
+  'blueGreen.copy',
+  'blueGreen.remove',
+  'blueGreen.createConfiguration',
+  'blueGreen.addHost',
+  'blueGreen.removeHost',
+  'blueGreen.refresh',
+] as const;
+export type CommandId = (typeof COMMAND_IDS)[number];
+
+/** Context keys that the manifest's `when` clauses read. */
+export type ContextKey = 'blueGreen.running' | 'blueGreen.following';
+
+export const SLOTS_VIEW = 'blueGreen.slots';
+export const PANEL_VIEW_TYPE = 'blueGreen.deployment';

@@ -1,0 +1,507 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { cancelledError, DeployError, PROXY_CONTAINER, slotContainer, type SlotName, type SlotState } from '../model';
+import {
+  chooseHost,
+  chooseKnownHost,
+  chooseService,
+  type HostPurpose,
+  lookAt,
+  openSite,
+  type ServiceOnHost,
+  showError,
+  showServiceLogs,
+  withProgress,
+} from './actions';
+import type { App } from './app';
+import { COMMAND_IDS, type CommandId } from './commandIds';
+import type { ServiceInFile } from './configEditing';
+import { createConfiguration } from './createConfiguration';
+import { loadEngine } from './engineLoader';
+import { t } from './l10n';
+import { pickHost } from './pickHost';
+import { openShellTerminal } from './shellTerminal';
+import type { TreeNode } from './slotsTree';
+import { drill, repair } from './repair';
+import { personHere } from './runner';
+import { runTitle } from './runText';
+import type { RunRecord } from './runs';
+import { chooseTarget, reloadTarget, type Target, targetNamed } from './target';
+import { hostLabel, type Row } from './treeRows';
+
+/** What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a code lens. */
+type Argument = vscode.Uri | Row | ServiceInFile | undefined;
+type Command = (app: App, argument: Argument) => Promise<void>;
+
+/** Every command, in one place. A missing or misspelt one does not compile. */
+const COMMANDS: Readonly<Record<CommandId, Command>> = {
+  'blueGreen.deploy': deploy,
+  'blueGreen.plan': plan,
+  'blueGreen.rollback': rollback,
+  'blueGreen.switch': switchTo,
+  'blueGreen.repair': repairRow,
+  'blueGreen.drill': drillRow,
+  'blueGreen.cancel': cancel,
+  'blueGreen.showPanel': showPanel,
+  'blueGreen.showLogs': showLogs,
+  'blueGreen.stopLogs': stopLogs,
+  'blueGreen.openSite': site,
+  'blueGreen.restart': restart,
+  'blueGreen.shell': shell,
+  'blueGreen.showConf': showConf,
+  'blueGreen.copy': copy,
+  'blueGreen.remove': remove,
+  'blueGreen.createConfiguration': configure,
+  'blueGreen.addHost': addHost,
+  'blueGreen.removeHost': removeHost,
+  'blueGreen.refresh': refresh,
+};
+
+/** Registers all commands. Each exists from then on; one that cannot do its work says why. */
+export function registerCommands(app: App): vscode.Disposable {
+  return vscode.Disposable.from(
+    ...COMMAND_IDS.map((id) =>
+      vscode.commands.registerCommand(id, async (argument: unknown) => {
+        try {
+          await COMMANDS[id](app, toArgument(argument));
+        } catch (error) {
+          showError(app, error);
+        }
+      }),
+    ),
+  );
+}
+
+async function deploy(app: App, argument: Argument): Promise<void> {
+  const chosen = await chooseDeployment(app, 'deploy', argument);
+  if (chosen !== undefined) {
+    await app.runner.deploy(chosen.target, chosen.host);
+  }
+}
+
+async function plan(app: App, argument: Argument): Promise<void> {
+  const chosen = await chooseDeployment(app, 'plan', argument);
+  if (chosen !== undefined) {
+    await app.runner.plan(chosen.target, chosen.host);
+  }
+}
+
+/** What is to be deployed where. A row of the tree names the host, and the service too if it is one. */
+async function chooseDeployment(
+  app: App,
+  purpose: HostPurpose,
+  argument: Argument,
+): Promise<{ target: Target; host: string } | undefined> {
+  const row = isRow(argument) ? argument : undefined;
+  const target = await targetOf(argument);
+  if (target === undefined) {
+    return undefined;
+  }
+  const title =
+    purpose === 'deploy'
+      ? t('Blue-Green: deploy {0} to…', target.service.name)
+      : t('Blue-Green: plan {0} for…', target.service.name);
+  const host = row?.host ?? (await chooseHost(app, purpose, title, target));
+  return host === undefined ? undefined : { target, host };
+}
+
+function targetOf(argument: Argument): Promise<Target | undefined> {
+  if (isServiceInFile(argument)) {
+    return reloadTarget({ folder: path.dirname(argument.file.fsPath), dockerfile: undefined }, argument.inFile);
+  }
+  return isRow(argument) && argument.kind === 'service'
+    ? targetNamed(argument.service)
+    : chooseTarget(fileOf(argument));
+}
+
+async function rollback(app: App, argument: Argument): Promise<void> {
+  const chosen =
+    (isServiceInFile(argument) ? await chooseHostOf(app, argument) : serviceOf(app, argument)) ??
+    (await chooseService(
+      app,
+      t('Blue-Green: roll back'),
+      (service) => service.slots.some((slot) => !slot.live),
+      t('No service has a kept slot to go back to.'),
+    ));
+  if (chosen === undefined) {
+    return;
+  }
+  const { host, service } = chosen;
+  const previous = service.slots.find((slot) => !slot.live);
+  const goBack = t('Roll Back');
+  const answer = await vscode.window.showWarningMessage(
+    previous === undefined
+      ? t('Roll back {0} on {1}?', service.name, hostLabel(host))
+      : t('Roll back {0} on {1} to {2}?', service.name, hostLabel(host), previous.name),
+    {
+      modal: true,
+      detail: [
+        previous?.release === undefined ? undefined : t('It runs release {0}.', previous.release),
+        t('The kept slot is started, probed and switched to. No request is lost.'),
+      ]
+        .filter((line) => line !== undefined)
+        .join('\n'),
+    },
+    goBack,
+  );
+  if (answer === goBack) {
+    await app.runner.rollback(host, service.name, undefined);
+  }
+}
+
+/** Where a service that a file names is to be rolled back. Throws `cancelled` when the question is dismissed. */
+async function chooseHostOf(app: App, argument: ServiceInFile): Promise<ServiceOnHost> {
+  const target = await targetOf(argument);
+  const title = t('Blue-Green: roll back {0} on…', argument.inFile);
+  const host = target && (await chooseHost(app, 'rollback', title, target));
+  if (host === undefined) {
+    throw cancelledError();
+  }
+  const service = (await lookAt(app, host)).services.find((it) => it.name === argument.inFile);
+  if (service === undefined) {
+    throw new DeployError('not-found', t('{0} is not on {1}.', argument.inFile, hostLabel(host)));
+  }
+  return { host, service };
+}
+
+async function switchTo(app: App, argument: Argument): Promise<void> {
+  const chosen = await chooseSlot(app, t('Blue-Green: switch'), argument, (slot) => !slot.live);
+  if (chosen === undefined) {
+    return;
+  }
+  const { host, service, slot } = chosen;
+  const yes = t('Switch');
+  const answer = await vscode.window.showWarningMessage(
+    t('Switch {0} on {1} to {2}?', service.name, hostLabel(host), slot.name),
+    { modal: true, detail: t('The kept slot is started, probed and switched to. No request is lost.') },
+    yes,
+  );
+  if (answer === yes) {
+    await app.runner.switchTo(host, service.name, slot.name);
+  }
+}
+
+async function repairRow(app: App, argument: Argument): Promise<void> {
+  const host = isRow(argument) ? argument.host : await chooseKnownHost(app, t('Blue-Green: repair'));
+  if (host !== undefined) {
+    await repair(app, host, isRow(argument) && argument.kind === 'service' ? argument.service : undefined);
+  }
+}
+
+async function drillRow(app: App, argument: Argument): Promise<void> {
+  const host = isRow(argument) ? argument.host : await chooseKnownHost(app, t('Blue-Green: would it come back?'));
+  if (host !== undefined) {
+    await drill(app, host);
+  }
+}
+
+async function cancel(app: App): Promise<void> {
+  const run = await chooseRun(
+    app.runs.active(),
+    t('Blue-Green: cancel'),
+    new DeployError('usage', t('No deployment is under way.')),
+  );
+  if (run !== undefined) {
+    app.runs.cancel(run.id);
+  }
+}
+
+async function showPanel(app: App): Promise<void> {
+  const active = app.runs.active();
+  const run = await chooseRun(
+    active.length === 1 ? active : app.runs.all(),
+    t('Blue-Green: deployments'),
+    new DeployError('usage', t('There has been no deployment from this workspace yet.'), {
+      hint: t('Run Blue-Green: Deploy.'),
+    }),
+  );
+  if (run !== undefined) {
+    app.panels.show(run, false);
+  }
+}
+
+async function chooseRun(runs: readonly RunRecord[], title: string, none: DeployError): Promise<RunRecord | undefined> {
+  const [first] = runs;
+  if (first === undefined) {
+    throw none;
+  }
+  if (runs.length === 1) {
+    return first;
+  }
+  const picked = await vscode.window.showQuickPick(
+    runs.map((run) => ({
+      label: runTitle(run),
+      description: new Date(run.startedAt).toLocaleString(vscode.env.language),
+      detail: run.snapshot?.result?.summary ?? '',
+      run,
+    })),
+    { title, matchOnDetail: true },
+  );
+  return picked?.run;
+}
+
+async function showLogs(app: App, argument: Argument): Promise<void> {
+  if (isRow(argument) && argument.kind === 'proxy') {
+    const { host } = argument;
+    app.logs.show(host, `${PROXY_CONTAINER} @ ${hostLabel(host)}`, [PROXY_CONTAINER]);
+    return;
+  }
+  const chosen =
+    serviceOf(app, argument) ??
+    (await chooseService(app, t('Blue-Green: show container logs'), () => true, t('No service is on this host.')));
+  if (chosen !== undefined) {
+    showServiceLogs(app, chosen.host, chosen.service.name, slotOf(argument));
+  }
+}
+
+async function stopLogs(app: App): Promise<void> {
+  const { names } = app.logs;
+  const [first] = names;
+  if (first === undefined) {
+    throw new DeployError('usage', t('No log is followed.'));
+  }
+  const name =
+    names.length === 1 ? first : await vscode.window.showQuickPick(names, { title: t('Blue-Green: stop following') });
+  if (name !== undefined) {
+    app.logs.stop(name);
+  }
+}
+
+async function restart(app: App, argument: Argument): Promise<void> {
+  const chosen = await chooseSlot(app, t('Blue-Green: restart'), argument, (slot) => slot.state === 'running');
+  if (chosen === undefined) {
+    return;
+  }
+  const { host, service, slot } = chosen;
+  const yes = t('Restart');
+  const answer = await vscode.window.showWarningMessage(
+    t('Restart {0} {1} on {2}?', service.name, slot.name, hostLabel(host)),
+    {
+      modal: true,
+      detail: slot.live
+        ? t('It is live: requests fail until it answers again. A new deployment of the same release loses none.')
+        : t('It serves no requests.'),
+    },
+    yes,
+  );
+  if (answer !== yes) {
+    return;
+  }
+  await withProgress(t('Restarting {0} on {1}…', slot.container, hostLabel(host)), async (signal) => {
+    const { restartSlot } = await loadEngine();
+    await app.hosts.use(host, signal, (open) => restartSlot(open, service.name, slot.container, personHere(), signal));
+  });
+  app.tree.refresh(host);
+}
+
+async function shell(app: App, argument: Argument): Promise<void> {
+  if (isRow(argument) && argument.kind === 'proxy') {
+    openShellTerminal(app.hosts, argument.host, PROXY_CONTAINER);
+    return;
+  }
+  const chosen = await chooseSlot(app, t('Blue-Green: open a shell'), argument, (slot) => slot.state === 'running');
+  if (chosen !== undefined) {
+    openShellTerminal(app.hosts, chosen.host, chosen.slot.container);
+  }
+}
+
+async function showConf(app: App, argument: Argument): Promise<void> {
+  const chosen =
+    serviceOf(app, argument) ??
+    (await chooseService(app, t('Blue-Green: show nginx configuration'), () => true, t('No service is on this host.')));
+  if (chosen === undefined) {
+    return;
+  }
+  const { host, service } = chosen;
+  const conf = await withProgress(t('Reading from {0}…', hostLabel(host)), async (signal) => {
+    const { serviceConf } = await loadEngine();
+    return app.hosts.use(host, signal, (open) => serviceConf(open, service.name, signal));
+  });
+  await app.documents.openText(`${service.name}.conf @ ${hostLabel(host)}`, conf.text);
+}
+
+/** Copies what a row stands for: a host, a service, a container, or a message. */
+async function copy(_app: App, argument: Argument): Promise<void> {
+  if (isRow(argument)) {
+    await vscode.env.clipboard.writeText(copiedText(argument));
+  }
+}
+
+function copiedText(row: Row): string {
+  switch (row.kind) {
+    case 'host':
+      return row.host;
+    case 'proxy':
+      return PROXY_CONTAINER;
+    case 'service':
+      return row.service;
+    case 'slot':
+      return slotContainer(row.service, row.slot);
+    case 'message':
+      return row.label;
+  }
+}
+
+async function site(app: App, argument: Argument): Promise<void> {
+  const chosen =
+    serviceOf(app, argument) ??
+    (await chooseService(
+      app,
+      t('Blue-Green: open site'),
+      (service) => service.live !== undefined,
+      t('No service is live on this host.'),
+    ));
+  if (chosen !== undefined) {
+    await openSite(app, chosen.host, chosen.service.name);
+  }
+}
+
+async function remove(app: App, argument: Argument): Promise<void> {
+  if (isRow(argument) && argument.kind === 'proxy') {
+    await removeWith(app, argument.host, t('Remove the proxy from {0}?', hostLabel(argument.host)), {
+      detail: t('Its container and the network are removed. Services must be removed first.'),
+      work: async (signal) => {
+        const { removeProxy } = await loadEngine();
+        return app.hosts.use(argument.host, signal, (host) => removeProxy(host, signal));
+      },
+    });
+    return;
+  }
+  const chosen =
+    serviceOf(app, argument) ??
+    (await chooseService(app, t('Blue-Green: remove'), () => true, t('No service is on this host.')));
+  if (chosen === undefined) {
+    return;
+  }
+  const { host, service } = chosen;
+  const containers = service.slots.map((slot) => slot.container).join(', ');
+  await removeWith(app, host, t('Remove {0} from {1}?', service.name, hostLabel(host)), {
+    detail: [
+      service.live === undefined ? undefined : t('{0} is live and will stop answering.', service.live),
+      t('nginx no longer serves it, and its containers and images are removed: {0}', containers),
+      t('Volumes are left alone.'),
+    ]
+      .filter((line) => line !== undefined)
+      .join('\n'),
+    work: async (signal) => {
+      const { removeService } = await loadEngine();
+      return app.hosts.use(host, signal, (open) => removeService(open, service.name, personHere(), signal));
+    },
+  });
+}
+
+async function removeWith(
+  app: App,
+  host: string,
+  question: string,
+  { detail, work }: { detail: string; work: (signal: AbortSignal) => Promise<string[]> },
+): Promise<void> {
+  const yes = t('Remove');
+  if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, yes)) !== yes) {
+    return;
+  }
+  try {
+    const removed = await withProgress(t('Removing from {0}…', hostLabel(host)), work);
+    removed.forEach((sentence) => app.log.info(`[${host}] ${sentence}`));
+    void vscode.window.showInformationMessage(removed.slice(0, 3).join(' '));
+  } finally {
+    app.tree.refresh(host);
+  }
+}
+
+function configure(app: App, argument: Argument): Promise<void> {
+  return createConfiguration(fileOf(argument), app.hostList.recent().slice(0, 1));
+}
+
+async function addHost(app: App): Promise<void> {
+  const host = await pickHost(t('Blue-Green: add a host'), app.hostList, { last: undefined, configured: [] }, true);
+  if (host !== undefined) {
+    await app.hostList.add(host);
+    await app.tree.reveal(host);
+  }
+}
+
+async function removeHost(app: App, argument: Argument): Promise<void> {
+  const hosts = app.hostList.all();
+  if (hosts.length === 0) {
+    throw new DeployError('usage', t('There is no host in the list.'));
+  }
+  const host = isRow(argument)
+    ? argument.host
+    : await vscode.window.showQuickPick(hosts, { title: t('Blue-Green: remove a host from the list') });
+  if (host !== undefined) {
+    await app.hostList.remove(host);
+    app.hosts.forget(host);
+  }
+}
+
+function refresh(app: App, argument: Argument): Promise<void> {
+  app.tree.refresh(isRow(argument) ? argument.host : undefined);
+  return Promise.resolve();
+}
+
+function fileOf(argument: Argument): vscode.Uri | undefined {
+  return argument instanceof vscode.Uri ? argument : undefined;
+}
+
+/** The service that a row stands for, as last seen. */
+function serviceOf(app: App, argument: Argument): ServiceOnHost | undefined {
+  if (!isRow(argument) || (argument.kind !== 'service' && argument.kind !== 'slot')) {
+    return undefined;
+  }
+  const { host } = argument;
+  const service = app.hosts.lastState(host)?.services.find((it) => it.name === argument.service);
+  return service && { host, service };
+}
+
+/** The slot that a row stands for, or one that the person picks. */
+async function chooseSlot(
+  app: App,
+  title: string,
+  argument: Argument,
+  wanted: (slot: SlotState) => boolean,
+): Promise<(ServiceOnHost & { slot: SlotState }) | undefined> {
+  const none = t('No container of a service fits on this host.');
+  const chosen =
+    serviceOf(app, argument) ?? (await chooseService(app, title, (service) => service.slots.some(wanted), none));
+  if (chosen === undefined) {
+    return undefined;
+  }
+  const name = slotOf(argument);
+  const slots = chosen.service.slots.filter((slot) => wanted(slot) && (name === undefined || slot.name === name));
+  const [first] = slots;
+  if (first === undefined) {
+    throw new DeployError('not-found', none, { hint: t('Looked at: {0}.', hostLabel(chosen.host)) });
+  }
+  const picked =
+    slots.length === 1
+      ? { slot: first }
+      : await vscode.window.showQuickPick(
+          slots.map((slot) => ({ label: slot.name, description: slot.live ? t('live') : t('idle'), slot })),
+          { title, placeHolder: t('Slot') },
+        );
+  return picked && { ...chosen, slot: picked.slot };
+}
+
+function slotOf(argument: Argument): SlotName | undefined {
+  return isRow(argument) && argument.kind === 'slot' ? argument.slot : undefined;
+}
+
+function toArgument(value: unknown): Argument {
+  if (value instanceof vscode.Uri) {
+    return value;
+  }
+  return isNode(value) ? value.row : isServiceInFile(value) ? value : undefined;
+}
+
+function isServiceInFile(value: unknown): value is ServiceInFile {
+  return typeof value === 'object' && value !== null && 'file' in value && 'inFile' in value;
+}
+
+function isNode(value: unknown): value is TreeNode {
+  return typeof value === 'object' && value !== null && 'row' in value && isRow(value.row);
+}
+
+function isRow(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && 'kind' in value && 'host' in value && 'context' in value;
+}

@@ -1,0 +1,62 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { DeployError } from '../model';
+import { CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
+import { loadEngine } from './engineLoader';
+import { t } from './l10n';
+
+const MAX_FILES = 30;
+
+/** Writes a commented bluegreen.json beside a Dockerfile and opens it; one that is there already is only opened. */
+export async function createConfiguration(resource: vscode.Uri | undefined, hosts: readonly string[]): Promise<void> {
+  const dockerfile = resource ?? (await chooseDockerfile());
+  if (dockerfile === undefined) {
+    return;
+  }
+  const folder = path.dirname(dockerfile.fsPath);
+  const file = vscode.Uri.file(path.join(folder, CONFIG_NAME));
+  if (!(await exists(file))) {
+    const { configTemplate, exposedPorts, zeroServiceName } = await loadEngine();
+    const name = path.basename(dockerfile.fsPath);
+    const [port, ...more] = exposedPorts(Buffer.from(await vscode.workspace.fs.readFile(dockerfile)).toString());
+    const text = configTemplate({
+      service: zeroServiceName(dockerfile.fsPath, folder),
+      dockerfile: name === 'Dockerfile' ? undefined : name,
+      port: more.length === 0 ? port : undefined,
+      hosts,
+    });
+    await vscode.workspace.fs.writeFile(file, Buffer.from(text));
+  }
+  await vscode.window.showTextDocument(file);
+}
+
+async function chooseDockerfile(): Promise<vscode.Uri | undefined> {
+  const active = vscode.window.activeTextEditor?.document.uri;
+  if (active?.scheme === 'file' && DOCKERFILE_NAME.test(path.basename(active.fsPath))) {
+    return active;
+  }
+  const found = await vscode.workspace.findFiles(DOCKERFILE_GLOB, SKIPPED_GLOB, MAX_FILES);
+  const [first] = found;
+  if (first === undefined) {
+    throw new DeployError('usage', t('There is no Dockerfile in this workspace.'), {
+      hint: t('Write one, or open the folder that holds it.'),
+    });
+  }
+  if (found.length === 1) {
+    return first;
+  }
+  const picked = await vscode.window.showQuickPick(
+    found.map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri })),
+    { title: t('Blue-Green: configuration for which Dockerfile?'), placeHolder: t('Dockerfile') },
+  );
+  return picked?.uri;
+}
+
+async function exists(file: vscode.Uri): Promise<boolean> {
+  try {
+    await vscode.workspace.fs.stat(file);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,9 @@
+/** Names a Dockerfile goes by. The manifest's `when` clauses hold the same pattern (test/unit/editor/manifest.test.ts). */
+export const DOCKERFILE_NAME = /^(Dockerfile|Dockerfile\..+|.+\.Dockerfile)$/i;
+
+/** Finds them in a workspace, whatever the case of the suffix. */
+export const DOCKERFILE_GLOB = '**/{Dockerfile,Dockerfile.*,*.Dockerfile,*.dockerfile}';
+export const CONFIG_GLOB = '**/bluegreen.json';
+export const CONFIG_NAME = 'bluegreen.json';
+/** Never searched. */
+export const SKIPPED_GLOB = '**/{node_modules,.git,vendor,.venv,dist}/**';

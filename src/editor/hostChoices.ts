@@ -1,0 +1,35 @@
+/** Which hosts are offered, and in which order. Pure. */
+import { LOCAL_LABEL } from './treeRows';
+
+export interface HostChoice {
+  readonly host: string;
+  readonly group: 'last' | 'configured' | 'known' | 'aliases' | 'local';
+}
+
+/** Each host once, in the group where a person looks for it first. */
+export function hostChoices(from: {
+  readonly last: string | undefined;
+  readonly configured: readonly string[];
+  readonly known: readonly string[];
+  readonly aliases: readonly string[];
+  /** Whether this machine's own Docker is offered. */
+  readonly local: boolean;
+}): HostChoice[] {
+  const groups: readonly (readonly [HostChoice['group'], readonly string[]])[] = [
+    ['last', from.last === undefined ? [] : [from.last]],
+    ['configured', from.configured],
+    ['known', from.known.filter((host) => host !== LOCAL_LABEL)],
+    ['aliases', from.aliases],
+    ['local', [LOCAL_LABEL]],
+  ];
+  const seen = new Set<string>(from.local ? [] : [LOCAL_LABEL]);
+  return groups.flatMap(([group, hosts]) =>
+    hosts.flatMap((host) => {
+      if (seen.has(host)) {
+        return [];
+      }
+      seen.add(host);
+      return [{ host, group }];
+    }),
+  );
+}

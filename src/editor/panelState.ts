@@ -1,0 +1,392 @@
+/** A run as the panel shows it. Pure: every word and number of the panel is made here. */
+import type { DeploymentSnapshot, LogEntry, StageSnapshot } from '../engine/snapshot';
+import { unifiedDiff } from '../nginx/diff';
+import {
+  PANEL_SECTIONS,
+  type ActionButton,
+  type DiffLine,
+  type DiffView,
+  type Fact,
+  type Heading,
+  type LogRow,
+  type Metric,
+  type PanelAction,
+  type PanelSection,
+  type PanelState,
+  type PanelWords,
+  type ProbeRow,
+  type ProgressView,
+  type StageRow,
+  type Tone,
+  type TrafficView,
+} from '../protocol';
+import { type DeployResult, type Plan, STAGES } from '../model';
+import type { KeptRun, RunPhase } from './history';
+import { formatNumber, formatTime, t } from './l10n';
+import { plainText } from './plainText';
+import { amountText, joinSentences, runTitle } from './runText';
+import { stageActivity, stageLabel, statusText } from './stageWords';
+import { hostLabel } from './treeRows';
+import { formatBytes, formatDuration } from './units';
+
+/** Bars in the chart of requests at most, and the least time that one stands for, in milliseconds. */
+const MOST_BARS = 48;
+const BAR_MS = 300;
+
+export function panelState(run: KeptRun, phase: RunPhase): PanelState {
+  const { snapshot } = run;
+  return {
+    title: runTitle(run),
+    heading: heading(run, phase),
+    stages: stageRows(run, phase),
+    metrics: snapshot === undefined ? [] : metrics(snapshot),
+    plan: snapshot?.plan === undefined ? [] : planFacts(snapshot.plan),
+    warnings: snapshot?.plan?.warnings ?? [],
+    probes: (snapshot?.probes ?? []).map(probeRow),
+    traffic: snapshot === undefined ? undefined : trafficView(snapshot),
+    diff: diffView(snapshot),
+    actions: actions(run, phase),
+    asks: phase === 'asking',
+    sections: run.kind === 'plan' && snapshot?.plan !== undefined ? ['nginx', 'plan'] : PANEL_SECTIONS,
+    focus: focus(run, phase),
+  };
+}
+
+export function panelWords(): PanelWords {
+  return {
+    stages: t('Stages'),
+    sections: { log: t('Log'), probes: t('Probes'), nginx: t('nginx'), plan: t('Plan') },
+    details: t('Details'),
+    headers: t('Headers'),
+    traffic: t('Requests through nginx'),
+    warnings: t('Worth knowing'),
+    probeColumns: [t('Try'), t('Time'), t('Status'), t('Took'), t('Verdict')],
+    noProbes: t('The new slot has not been probed yet.'),
+    noDiff: t('The nginx configuration is not known yet.'),
+    noPlan: t('The host has not been looked at yet.'),
+    noLog: t('Nothing has been logged.'),
+    openDiff: t('Open in Diff Editor'),
+    follow: t('Follow'),
+    droppedLines: t('Earlier lines are no longer kept: {0}', '{0}'),
+    ok: t('healthy'),
+    failed: t('not healthy'),
+  };
+}
+
+export function logRow(entry: LogEntry): LogRow {
+  return {
+    time: formatTime(entry.at),
+    source: entry.source === 'engine' ? '' : entry.source,
+    level: entry.level,
+    text: plainText(entry.text),
+  };
+}
+
+function heading(run: KeptRun, phase: RunPhase): Heading {
+  const result = run.snapshot?.result;
+  if (result !== undefined) {
+    const { error } = result;
+    if (error === undefined) {
+      return { tone: 'good', text: result.summary, hint: undefined, detail: undefined };
+    }
+    const cancelled = error.code === 'cancelled';
+    return {
+      tone: cancelled ? 'neutral' : 'bad',
+      text: cancelled ? result.summary : joinSentences(error.message, result.summary),
+      hint: cancelled ? undefined : error.hint,
+      detail: error.detail === undefined ? undefined : plainText(error.detail),
+    };
+  }
+  if (phase === 'asking') {
+    return {
+      tone: 'neutral',
+      text: t('Read the plan, then deploy or cancel. Nothing on the host has been touched.'),
+      hint: undefined,
+      detail: undefined,
+    };
+  }
+  if (phase === 'running') {
+    const { snapshot } = run;
+    const text =
+      snapshot?.current === undefined
+        ? t('Connecting to {0}…', hostLabel(run.host))
+        : t('{0}…', stageActivity(snapshot.current));
+    return { tone: 'running', text, hint: undefined, detail: undefined };
+  }
+  if (run.kind === 'plan' && run.snapshot?.plan !== undefined) {
+    return {
+      tone: 'neutral',
+      text: t('This is what a deployment would do. Nothing on the host has been touched.'),
+      hint: undefined,
+      detail: undefined,
+    };
+  }
+  return {
+    tone: 'neutral',
+    text: t('VS Code was closed or reloaded before this ended.'),
+    hint: t('Look at the Slots view for what the host serves now. The next deployment cleans up what was left.'),
+    detail: undefined,
+  };
+}
+
+function stageRows(run: KeptRun, phase: RunPhase): StageRow[] {
+  const { snapshot } = run;
+  if (run.kind === 'plan') {
+    return [];
+  }
+  if (snapshot === undefined) {
+    return STAGES.map((stage) => waitingRow(stage));
+  }
+  return snapshot.stages.map((stage) => stageRow(stage, snapshot, phase));
+}
+
+function waitingRow(stage: StageSnapshot['stage']): StageRow {
+  return {
+    stage,
+    label: stageLabel(stage),
+    status: 'waiting',
+    statusText: statusText('waiting'),
+    message: undefined,
+    took: undefined,
+    startedAt: undefined,
+    progress: undefined,
+  };
+}
+
+function stageRow(stage: StageSnapshot, snapshot: DeploymentSnapshot, phase: RunPhase): StageRow {
+  // A run that was cut off has a stage that will never end.
+  const status = stage.status === 'running' && phase === 'over' ? 'cancelled' : stage.status;
+  const running = status === 'running';
+  return {
+    stage: stage.stage,
+    label: stageLabel(stage.stage),
+    status,
+    statusText: statusText(status),
+    message: running ? (stage.message ?? runningMessage(stage, snapshot)) : endedMessage(stage, snapshot),
+    took: stage.ms === undefined ? undefined : formatDuration(stage.ms),
+    startedAt: running ? stage.startedAt : undefined,
+    progress: running && stage.progress !== undefined ? progressView(stage.progress) : undefined,
+  };
+}
+
+function progressView(progress: NonNullable<StageSnapshot['progress']>): ProgressView {
+  const { done, total } = progress;
+  return {
+    fraction: total === undefined || total <= 0 ? undefined : Math.min(1, done / total),
+    text: amountText(progress),
+  };
+}
+
+/** How a stage went; for a transfer with the amount that was sent. What the heading says already is not repeated. */
+function endedMessage(stage: StageSnapshot, snapshot: DeploymentSnapshot): string | undefined {
+  if (stage.message !== undefined && stage.message === snapshot.result?.error?.message) {
+    return undefined;
+  }
+  const sent = stage.progress?.unit === 'bytes' ? formatBytes(stage.progress.done) : undefined;
+  const parts = [stage.message, sent].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.join(' · ');
+}
+
+function runningMessage(stage: StageSnapshot, snapshot: DeploymentSnapshot): string {
+  const last = snapshot.probes.at(-1);
+  return stage.stage === 'probe' && last?.reason !== undefined ? last.reason : stageActivity(stage.stage);
+}
+
+function metrics(snapshot: DeploymentSnapshot): Metric[] {
+  const { traffic, drain, result } = snapshot;
+  const took = Object.values(result?.durations ?? {}).reduce((sum, ms) => sum + ms, 0);
+  const list: (Metric | undefined)[] = [
+    slotMetric(snapshot),
+    traffic && metric(t('Requests'), formatNumber(traffic.sent)),
+    traffic && metric(t('Failed'), formatNumber(traffic.failed), traffic.failed > 0 ? 'bad' : 'good'),
+    traffic && traffic.sent > 0 ? metric(t('Longest'), formatDuration(traffic.longestMs)) : undefined,
+    drain && metric(t('Open connections'), formatNumber(drain.connections)),
+    result && result.bytesSent > 0 ? metric(t('Sent'), formatBytes(result.bytesSent)) : undefined,
+    took > 0 ? metric(t('Took'), formatDuration(took)) : undefined,
+  ];
+  return list.filter((it) => it !== undefined);
+}
+
+/** Where the run leads while nothing is decided, and what serves once it is. */
+function slotMetric({ plan, result }: DeploymentSnapshot): Metric | undefined {
+  if (plan !== undefined && result?.ok !== false) {
+    return metric(t('Slot'), plan.live === undefined ? plan.slot : `${plan.live} → ${plan.slot}`);
+  }
+  return result?.live === undefined ? undefined : metric(t('Live'), result.live);
+}
+
+function metric(label: string, value: string, tone: Tone = 'neutral'): Metric {
+  return { label, value, tone };
+}
+
+function planFacts(plan: Plan): Fact[] {
+  const proxy = {
+    create: t('will be set up, on port {0}', plan.publish),
+    start: t('will be started, on port {0}', plan.publish),
+    use: t('is used as it runs'),
+  }[plan.proxy];
+  const facts: (Fact | undefined)[] = [
+    { label: t('Service'), value: plan.service },
+    { label: t('Host'), value: hostLabel(plan.host) },
+    { label: t('Live now'), value: plan.live ?? t('no slot') },
+    { label: t('Slot to fill'), value: plan.slot },
+    { label: t('Release'), value: plan.release },
+    plan.commit === undefined ? undefined : { label: t('Commit'), value: plan.commit },
+    { label: t('Person'), value: plan.person },
+    { label: t('Dockerfile'), value: plan.dockerfile },
+    { label: t('Build context'), value: plan.context },
+    plan.toSend === undefined ? undefined : { label: t('To send'), value: toSendText(plan.toSend) },
+    { label: t('Proxy'), value: proxy },
+    { label: t('Environment'), value: envText(plan.env) },
+    { label: t('nginx file'), value: plan.confPath },
+  ];
+  return facts.filter((it) => it !== undefined);
+}
+
+function toSendText({ bytes, layers, present }: NonNullable<Plan['toSend']>): string {
+  if (layers === 0) {
+    return t('nothing, the host has the whole image');
+  }
+  return t('about {0} in layers: {1}; there already: {2}', formatBytes(bytes), layers, present);
+}
+
+/** Names only: a value may be a secret. */
+function envText({ added, changed, removed }: Plan['env']): string {
+  const parts = [
+    added.length === 0 ? undefined : t('added: {0}', added.join(', ')),
+    changed.length === 0 ? undefined : t('changed: {0}', changed.join(', ')),
+    removed.length === 0 ? undefined : t('removed: {0}', removed.join(', ')),
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? t('as it is') : parts.join('; ');
+}
+
+function probeRow(probe: DeploymentSnapshot['probes'][number]): ProbeRow {
+  return {
+    attempt: probe.attempt,
+    time: formatTime(probe.at),
+    ok: probe.ok,
+    status: probe.status === undefined ? '–' : String(probe.status),
+    took: formatDuration(probe.ms),
+    reason: probe.reason ?? '',
+    headers: Object.entries(probe.headers).map(([label, value]) => ({ label, value: plainText(value) })),
+  };
+}
+
+/** Undefined until there is enough to draw. */
+function trafficView({ trafficCourse: course, traffic }: DeploymentSnapshot): TrafficView | undefined {
+  const [first] = course;
+  const last = course.at(-1);
+  if (first === undefined || last === undefined || traffic === undefined || course.length < 2) {
+    return undefined;
+  }
+  const count = Math.max(1, Math.min(MOST_BARS, Math.floor((last.at - first.at) / BAR_MS)));
+  const length = (last.at - first.at) / count || 1;
+  const bars = Array.from({ length: count }, () => ({ sent: 0, failed: 0 }));
+  for (const [index, point] of course.entries()) {
+    const before = course[index - 1] ?? { sent: 0, failed: 0 };
+    const bar = bars[Math.min(count - 1, Math.floor((point.at - first.at) / length))];
+    if (bar !== undefined) {
+      bar.sent += point.sent - before.sent;
+      bar.failed += point.failed - before.failed;
+    }
+  }
+  const { sent, failed, longestMs } = traffic;
+  const counts = [formatNumber(sent), formatNumber(failed), formatDuration(longestMs)] as const;
+  return { bars, text: t('{0} requests, {1} failed, the longest took {2}', ...counts) };
+}
+
+/** The configuration before and after, as far as it is known: decided in the plan, or really changed. */
+export function confTexts(
+  snapshot: DeploymentSnapshot | undefined,
+): { path: string; before: string; after: string } | undefined {
+  if (snapshot?.conf !== undefined) {
+    return snapshot.conf;
+  }
+  const plan = snapshot?.plan;
+  return plan && { path: plan.confPath, before: plan.confBefore, after: plan.confAfter };
+}
+
+function diffView(snapshot: DeploymentSnapshot | undefined): DiffView | undefined {
+  const conf = confTexts(snapshot);
+  if (conf === undefined) {
+    return undefined;
+  }
+  const lines = unifiedDiff(conf.before, conf.after)
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('\\'))
+    .map(diffLine);
+  return {
+    path: conf.path,
+    lines,
+    added: lines.filter((line) => line.kind === 'added').length,
+    removed: lines.filter((line) => line.kind === 'removed').length,
+  };
+}
+
+function diffLine(line: string): DiffLine {
+  switch (line[0]) {
+    case '+':
+      return { kind: 'added', text: line.slice(1) };
+    case '-':
+      return { kind: 'removed', text: line.slice(1) };
+    case '@':
+      return { kind: 'hunk', text: line };
+    default:
+      return { kind: 'same', text: line.slice(1) };
+  }
+}
+
+function actions(run: KeptRun, phase: RunPhase): ActionButton[] {
+  if (phase === 'asking') {
+    return [button('approve', t('Deploy'), true), button('decline', t('Cancel'))];
+  }
+  if (phase === 'running') {
+    return run.kind === 'plan' ? [] : [button('cancel', t('Cancel'))];
+  }
+  const result = run.snapshot?.result;
+  const repeatable = run.origin !== undefined;
+  if (run.kind === 'plan' && result === undefined) {
+    return repeatable ? [button('deploy', t('Deploy'), true)] : [];
+  }
+  if (result?.ok === true) {
+    const back = run.kind === 'deploy' && run.snapshot?.plan?.live !== undefined;
+    return [
+      button('openSite', t('Open Site'), true),
+      ...(back ? [button('rollback', t('Roll Back'))] : []),
+      ...(repeatable ? [button('deployAgain', t('Deploy Again'))] : []),
+      button('containerLogs', t('Show Container Logs')),
+    ];
+  }
+  return [
+    ...(repeatable ? [button('deployAgain', t('Deploy Again'), true)] : []),
+    ...(result?.error?.position === undefined ? [] : [button('openSource', t('Open the File'))]),
+    ...(hasLastLines(result) ? [button('lastLines', t("Show Container's Last Lines"))] : []),
+    button('showLog', t('Show Log')),
+  ];
+}
+
+/** Failures whose detail is what the container wrote last. */
+export function hasLastLines(result: DeployResult | undefined): boolean {
+  const { code, detail } = result?.error ?? {};
+  return (code === 'unhealthy' || code === 'start') && detail !== undefined && detail !== '';
+}
+
+function button(action: PanelAction, label: string, primary = false): ActionButton {
+  return { action, label, primary };
+}
+
+function focus(run: KeptRun, phase: RunPhase): PanelSection {
+  const { snapshot } = run;
+  if (run.kind === 'plan' || phase === 'asking') {
+    return snapshot?.plan === undefined || phase === 'running' ? 'log' : 'plan';
+  }
+  const error = snapshot?.result?.error;
+  if (error?.code === 'unhealthy') {
+    return 'probes';
+  }
+  if (error?.code === 'nginx-refused') {
+    return 'nginx';
+  }
+  // A rollback builds nothing and so logs little.
+  return snapshot?.log.length === 0 && snapshot.probes.length > 0 ? 'probes' : 'log';
+}

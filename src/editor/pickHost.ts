@@ -1,0 +1,80 @@
+import * as vscode from 'vscode';
+import { loadEngine } from './engineLoader';
+import type { HostList } from './hostList';
+import { hostChoices, type HostChoice } from './hostChoices';
+import { t } from './l10n';
+import { hostOptions } from './settings';
+import { LOCAL_LABEL } from './treeRows';
+
+/** Where hosts of a service are offered from, most likely first. */
+export interface HostHints {
+  /** The host this service was last deployed to from this workspace. */
+  readonly last: string | undefined;
+  /** Those that bluegreen.json names. */
+  readonly configured: readonly string[];
+}
+
+interface Item extends vscode.QuickPickItem {
+  readonly host?: string;
+  readonly enter?: true;
+}
+
+/** Asks for a host: a known one, or one that is typed. Undefined when dismissed. */
+export async function pickHost(
+  title: string,
+  hosts: HostList,
+  hints: HostHints,
+  local: boolean,
+): Promise<string | undefined> {
+  const { CONTEXT_PREFIX, listAliases, listContexts } = await loadEngine();
+  const contexts = (await listContexts()).map((name) => `${CONTEXT_PREFIX}${name}`);
+  const aliases = [...(await listAliases(hostOptions().sshConfigFile)), ...contexts];
+  const choices = hostChoices({ ...hints, known: hosts.all(), aliases, local });
+  const items: Item[] = choices.flatMap((choice, index) => {
+    const separator = choice.group === choices[index - 1]?.group ? [] : [separatorOf(choice)];
+    return [...separator, itemOf(choice)];
+  });
+  items.push({ label: '', kind: vscode.QuickPickItemKind.Separator });
+  items.push({ label: t('$(edit) Enter a Host…'), description: 'user@host', alwaysShow: true, enter: true });
+  const picked = await vscode.window.showQuickPick(items, {
+    title,
+    placeHolder: t('Host'),
+    matchOnDescription: true,
+  });
+  if (picked === undefined) {
+    return undefined;
+  }
+  return picked.enter === true ? enterHost(title) : picked.host;
+}
+
+async function enterHost(title: string): Promise<string | undefined> {
+  const { checkDestination } = await loadEngine();
+  const answer = await vscode.window.showInputBox({
+    title,
+    prompt: t('An alias of your ssh configuration, user@host or user@host:port.'),
+    placeHolder: 'deploy@203.0.113.5',
+    ignoreFocusOut: true,
+    validateInput: (value) => {
+      const checked = checkDestination(value.trim());
+      return typeof checked === 'string' ? undefined : (checked.hint ?? t('This is no host.'));
+    },
+  });
+  return answer?.trim();
+}
+
+function separatorOf(choice: HostChoice): Item {
+  const labels = {
+    last: t('last used'),
+    configured: t('bluegreen.json'),
+    known: t('known hosts'),
+    aliases: t('ssh configuration'),
+    local: t('this machine'),
+  };
+  return { label: labels[choice.group], kind: vscode.QuickPickItemKind.Separator };
+}
+
+function itemOf(choice: HostChoice): Item {
+  return choice.host === LOCAL_LABEL
+    ? { label: t("$(device-desktop) This Machine's Docker"), description: LOCAL_LABEL, host: choice.host }
+    : { label: `$(server) ${choice.host}`, host: choice.host };
+}

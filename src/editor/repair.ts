@@ -1,0 +1,48 @@
+/** Repair and the restart drill, as commands on a host. */
+import * as vscode from 'vscode';
+import { withProgress } from './actions';
+import type { App } from './app';
+import { loadEngine } from './engineLoader';
+import { t } from './l10n';
+import { personHere } from './runner';
+import { hostLabel } from './treeRows';
+
+/** Ends every unusual state that needs no person, of one service or of the whole host, and says what was done. */
+export async function repair(app: App, host: string, service: string | undefined): Promise<void> {
+  const name = service ?? hostLabel(host);
+  try {
+    const { repaired, failed, left } = await withProgress(t('Repairing {0}…', name), async (signal) => {
+      const { repairHost } = await loadEngine();
+      return app.hosts.use(host, signal, (open) =>
+        repairHost(open, personHere(), (text) => app.log.info(`[${host}] ${text}`), signal, service),
+      );
+    });
+    const open = [...failed, ...left.filter(({ remedy }) => remedy !== 'nobody').map(({ text }) => text)];
+    if (open.length > 0) {
+      void vscode.window.showWarningMessage([t('Not everything could be repaired.'), ...open].join(' '));
+    } else {
+      const done = repaired.length === 0 ? [t('There is nothing to repair on {0}.', name)] : repaired;
+      void vscode.window.showInformationMessage(done.join(' '));
+    }
+  } finally {
+    app.tree.refresh(host);
+  }
+}
+
+/** Says whether everything comes back when the host restarts now. Nothing is touched. */
+export async function drill(app: App, host: string): Promise<void> {
+  const { comesBack, reasons, services } = await withProgress(t('Looking at {0}…', hostLabel(host)), async (signal) => {
+    const { drillHost } = await loadEngine();
+    return app.hosts.use(host, signal, (open) => drillHost(open, signal));
+  });
+  if (comesBack) {
+    void vscode.window.showInformationMessage(t('If {0} restarts now, every service comes back.', hostLabel(host)));
+    return;
+  }
+  const lines = [...reasons, ...services.flatMap((service) => service.reasons.map((it) => `${service.name}: ${it}`))];
+  const details = t('Show Details');
+  const text = t('If {0} restarts now, not every service comes back. {1}', hostLabel(host), lines[0] ?? '');
+  if ((await vscode.window.showWarningMessage(text, details)) === details) {
+    await app.documents.openText(t('Restart of {0}', hostLabel(host)), lines.join('\n'));
+  }
+}

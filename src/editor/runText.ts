@@ -1,0 +1,170 @@
+/** One run in sentences: for the progress notification, the message at the end, the tree and the log. */
+import { msLeft, type StageSnapshot } from '../engine/snapshot';
+import type { DeployEvent, DeployResult } from '../model';
+import { STAGES } from '../model';
+import type { KeptRun, RunKind, RunPhase } from './history';
+import { t } from './l10n';
+import { plainText } from './plainText';
+import { stageActivity, stageLabel } from './stageWords';
+import { hostLabel } from './treeRows';
+import { countConnections, formatBytes, formatDuration } from './units';
+
+/** `uptimer → prod` */
+export function runTitle(run: { readonly service: string; readonly host: string }): string {
+  return `${run.service} → ${hostLabel(run.host)}`;
+}
+
+/** What a run is called while it is under way. */
+export function kindText(kind: RunKind): string {
+  switch (kind) {
+    case 'deploy':
+      return t('Deploying');
+    case 'rollback':
+      return t('Rolling back');
+    case 'switch':
+      return t('Switching');
+    case 'plan':
+      return t('Planning');
+  }
+}
+
+/** The line below the progress bar: stage, and how far it is. */
+export function progressText(run: KeptRun): string {
+  const stage = currentStage(run);
+  if (stage === undefined) {
+    return t('Connecting to {0}…', hostLabel(run.host));
+  }
+  const position = t('{0} of {1}', STAGES.indexOf(stage.stage) + 1, STAGES.length);
+  const detail = stageDetail(run, stage);
+  const activity = detail === '' ? stageActivity(stage.stage) : `${stageActivity(stage.stage)}: ${detail}`;
+  return `${position} · ${activity}`;
+}
+
+/** The tree's short form: `Deploying: probe`. */
+export function runningText(run: KeptRun, phase: RunPhase): string {
+  if (phase === 'asking') {
+    return t('Waiting for your answer');
+  }
+  const stage = currentStage(run);
+  const what = stage === undefined ? t('Connecting') : stageLabel(stage.stage);
+  return `${kindText(run.kind)}: ${what}`;
+}
+
+function currentStage(run: KeptRun): StageSnapshot | undefined {
+  const { snapshot } = run;
+  return snapshot?.stages.find((stage) => stage.stage === snapshot.current);
+}
+
+function stageDetail(run: KeptRun, stage: StageSnapshot): string {
+  const snapshot = run.snapshot;
+  if (stage.stage === 'probe') {
+    const last = snapshot?.probes.at(-1);
+    return last === undefined ? '' : t('try {0}, {1}', last.attempt, last.reason?.replace(/\.$/, '') ?? t('healthy'));
+  }
+  if (stage.stage === 'drain' && snapshot?.drain !== undefined) {
+    return t('{0} open', countConnections(snapshot.drain.connections));
+  }
+  return stage.progress === undefined ? '' : amountText(stage.progress);
+}
+
+/** `12.4 MB of 84.3 MB, 10.2 MB/s, 7 s left` or `3 of 9 steps` */
+export function amountText(progress: NonNullable<StageSnapshot['progress']>): string {
+  const { done, total, unit, rate } = progress;
+  if (unit === 'steps') {
+    return total === undefined ? t('step {0}', done) : t('step {0} of {1}', done, total);
+  }
+  const amount = total === undefined ? formatBytes(done) : t('{0} of {1}', formatBytes(done), formatBytes(total));
+  const left = msLeft(progress);
+  const parts = [
+    amount,
+    ...(rate === undefined || rate <= 0 ? [] : [t('{0}/s', formatBytes(rate))]),
+    ...(left === undefined ? [] : [t('{0} left', formatDuration(Math.ceil(left / 1000) * 1000))]),
+  ];
+  return parts.join(', ');
+}
+
+/** What the message at the end of a run offers. */
+export type EndAction = 'openSite' | 'showPanel' | 'showProbes' | 'showLastLines' | 'showLog' | 'openSource';
+
+export interface EndMessage {
+  readonly severity: 'info' | 'warning' | 'error';
+  readonly text: string;
+  readonly actions: readonly EndAction[];
+}
+
+/** The message at the end of a deployment or a rollback. Cancelling is no error, but what is live is said. */
+export function endMessage(result: DeployResult): EndMessage {
+  const { error } = result;
+  if (error === undefined) {
+    return { severity: 'info', text: result.summary, actions: ['openSite', 'showPanel'] };
+  }
+  if (error.code === 'cancelled') {
+    return { severity: 'info', text: result.summary, actions: ['showPanel'] };
+  }
+  return { severity: 'error', text: joinSentences(error.message, result.summary), actions: failureActions(error) };
+}
+
+/** The two things that help most. */
+function failureActions(error: NonNullable<DeployResult['error']>): EndAction[] {
+  if (error.position !== undefined) {
+    return ['openSource', 'showPanel'];
+  }
+  const lastLines = error.detail !== undefined && error.detail !== '';
+  switch (error.code) {
+    case 'unhealthy':
+      return ['showProbes', lastLines ? 'showLastLines' : 'showLog'];
+    case 'start':
+      return lastLines ? ['showLastLines', 'showPanel'] : ['showPanel', 'showLog'];
+    default:
+      return ['showPanel', 'showLog'];
+  }
+}
+
+/** Sentences side by side, without saying one twice. */
+export function joinSentences(...sentences: (string | undefined)[]): string {
+  return [...new Set(sentences.filter((it) => it !== undefined && it !== ''))].join(' ');
+}
+
+/** One line of the log channel for an event; undefined for those that would only repeat each other. */
+export function logLine(event: DeployEvent): { level: 'info' | 'warning' | 'error'; text: string } | undefined {
+  switch (event.type) {
+    case 'plan': {
+      const { plan } = event;
+      return {
+        level: 'info',
+        text: `plan: ${plan.service} ${plan.release} to slot ${plan.slot} at ${plan.host}, live is ${plan.live ?? 'none'}, proxy: ${plan.proxy}`,
+      };
+    }
+    case 'stage': {
+      const took = event.ms === undefined ? '' : ` in ${formatDuration(event.ms)}`;
+      const message = event.message === undefined ? '' : `: ${event.message}`;
+      return {
+        level: event.status === 'failed' ? 'error' : 'info',
+        text: `${event.stage} ${event.status}${took}${message}`,
+      };
+    }
+    case 'log':
+      return { level: event.level, text: `${event.stage} | ${plainText(event.text)}` };
+    case 'probe': {
+      const { attempt, status, ms, ok, reason } = event.probe;
+      return {
+        level: 'info',
+        text: `probe ${event.slot} try ${attempt}: ${ok ? 'healthy' : 'not healthy'}, status ${status ?? 'none'}, ${formatDuration(ms)}${reason === undefined ? '' : `, ${reason}`}`,
+      };
+    }
+    case 'conf':
+      return { level: 'info', text: `nginx configuration ${event.path} is changed` };
+    case 'result': {
+      const { summary, error } = event.result;
+      const text = joinSentences(error?.message, summary, error?.hint);
+      return {
+        level: error === undefined || error.code === 'cancelled' ? 'info' : 'error',
+        text: error?.detail === undefined ? text : `${text}\n${plainText(error.detail)}`,
+      };
+    }
+    case 'progress':
+    case 'traffic':
+    case 'drain':
+      return undefined;
+  }
+}

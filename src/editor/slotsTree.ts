@@ -1,0 +1,206 @@
+import * as vscode from 'vscode';
+import { SLOTS_VIEW } from './commandIds';
+import { type Disposer, disposeAll } from './disposables';
+import type { HostList } from './hostList';
+import type { HostStore } from './hostStore';
+import { HostWatches } from './hostWatches';
+import { phaseOf, type RunRecord, type RunStore } from './runs';
+import { runningText } from './runText';
+import { hostRow, type Row, rowsOfHost, rowsOfService, type RunningHere } from './treeRows';
+
+/** A row that VS Code knows. It stays the same object while its row changes, so that one row can be drawn anew. */
+export interface TreeNode {
+  row: Row;
+  /** Ids of the rows below it as VS Code last got them; undefined while it never asked. */
+  shown: readonly string[] | undefined;
+}
+
+/**
+ * The Slots view: hosts, their services, and each service's slots. A host is looked at when its row is opened, after a
+ * deployment to it, and when its engine tells of a change while the view can be seen. Nothing is asked by the clock, and
+ * nothing at all while the view is hidden. Of a change only the rows that differ are drawn anew.
+ */
+export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<TreeNode | undefined>();
+  private readonly subscriptions: readonly Disposer[];
+  private readonly nodes = new Map<string, TreeNode>();
+  private shownHosts: readonly string[] | undefined;
+  /** Hosts to look at again when they are next drawn. */
+  private readonly stale = new Set<string>();
+  /** What each run's row says now. */
+  private readonly shownText = new Map<string, string>();
+  private readonly watches: HostWatches;
+  readonly onDidChangeTreeData = this.changed.event;
+  readonly view: vscode.TreeView<TreeNode>;
+
+  constructor(
+    private readonly hostList: HostList,
+    private readonly hosts: HostStore,
+    private readonly runs: RunStore,
+  ) {
+    this.view = vscode.window.createTreeView(SLOTS_VIEW, { treeDataProvider: this, showCollapseAll: true });
+    this.watches = new HostWatches(hosts);
+    this.subscriptions = [
+      this.changed,
+      this.view,
+      this.watches,
+      hostList.onDidChange(() => this.update()),
+      hosts.onDidChange((host) => this.update(undefined, host)),
+      runs.onDidChange((run) => this.runChanged(run)),
+      this.view.onDidChangeVisibility(({ visible }) => this.watches.setVisible(visible)),
+      this.view.onDidCollapseElement(
+        ({ element }) => element.row.kind === 'host' && this.watches.end(element.row.host),
+      ),
+    ];
+    this.watches.setVisible(this.view.visible);
+  }
+
+  /** Looks at the host again, or at every host whose row is open. */
+  refresh(host?: string): void {
+    for (const name of host === undefined ? this.names() : [host]) {
+      this.stale.add(name);
+      this.changed.fire(this.nodes.get(`host:${name}`));
+    }
+  }
+
+  /** Shows a host's row, opened. */
+  async reveal(host: string): Promise<void> {
+    const node = this.nodeOf(hostRow(host, this.hosts.view(host), this.runningOn(host)));
+    try {
+      await this.view.reveal(node, { select: false, focus: false, expand: 2 });
+    } catch {
+      // The row went away in the meantime: nothing to show.
+    }
+  }
+
+  getTreeItem({ row }: TreeNode): vscode.TreeItem {
+    const state = {
+      none: vscode.TreeItemCollapsibleState.None,
+      collapsed: vscode.TreeItemCollapsibleState.Collapsed,
+      expanded: vscode.TreeItemCollapsibleState.Expanded,
+    }[row.children];
+    const item = new vscode.TreeItem(row.label, state);
+    item.id = row.id;
+    item.description = row.description;
+    item.tooltip = row.tooltip;
+    item.contextValue = row.context;
+    item.iconPath = new vscode.ThemeIcon(
+      row.icon.id,
+      row.icon.color === undefined ? undefined : new vscode.ThemeColor(row.icon.color),
+    );
+    item.accessibilityInformation = { label: row.spoken };
+    return item;
+  }
+
+  async getChildren(node?: TreeNode): Promise<TreeNode[]> {
+    if (node?.row.kind === 'host') {
+      const { host } = node.row;
+      const known = this.hosts.view(host).kind;
+      if (this.stale.delete(host) || known === 'unseen' || known === 'connecting') {
+        await this.hosts.observe(host);
+      }
+      this.watches.begin(host);
+    }
+    const rows = this.rowsBelow(node?.row);
+    const ids = rows.map((row) => row.id);
+    if (node === undefined) {
+      this.shownHosts = ids;
+    } else {
+      node.shown = ids;
+    }
+    return rows.map((row) => this.nodeOf(row));
+  }
+
+  getParent({ row }: TreeNode): TreeNode | undefined {
+    switch (row.kind) {
+      case 'host':
+        return undefined;
+      case 'slot':
+        return this.nodes.get(`service:${row.host}:${row.service}`);
+      default:
+        return this.nodes.get(`host:${row.host}`);
+    }
+  }
+
+  dispose(): void {
+    disposeAll(this.subscriptions);
+  }
+
+  /** What is to be shown below a row, from what is known. */
+  private rowsBelow(row: Row | undefined): Row[] {
+    if (row === undefined) {
+      return this.names().map((host) => hostRow(host, this.hosts.view(host), this.runningOn(host)));
+    }
+    if (row.kind === 'host') {
+      return rowsOfHost(row.host, this.hosts.view(row.host), this.runningOn(row.host));
+    }
+    const service =
+      row.kind === 'service'
+        ? this.hosts.lastState(row.host)?.services.find((it) => it.name === row.service)
+        : undefined;
+    return service === undefined ? [] : rowsOfService(row.host, service, Date.now());
+  }
+
+  /** Compares what is shown, of one host or of all, with what is to be shown, and has only the difference drawn. */
+  private update(parent?: TreeNode, host?: string): void {
+    const shown = parent === undefined ? this.shownHosts : parent.shown;
+    if (shown === undefined) {
+      return;
+    }
+    const rows = this.rowsBelow(parent?.row);
+    if (rows.length !== shown.length || rows.some((row, index) => row.id !== shown[index])) {
+      rows.forEach((row) => this.nodeOf(row));
+      this.changed.fire(parent);
+      return;
+    }
+    for (const row of rows.filter((it) => host === undefined || it.host === host)) {
+      const known = this.nodes.get(row.id);
+      const same = known !== undefined && JSON.stringify(known.row) === JSON.stringify(row);
+      const node = this.nodeOf(row);
+      if (!same) {
+        this.changed.fire(node);
+      }
+      this.update(node);
+    }
+  }
+
+  private nodeOf(row: Row): TreeNode {
+    const node = this.nodes.get(row.id) ?? { row, shown: undefined };
+    node.row = row;
+    this.nodes.set(row.id, node);
+    return node;
+  }
+
+  private names(): string[] {
+    return [...new Set([...this.hostList.all(), ...this.runs.active().map((run) => run.host)])];
+  }
+
+  private runningOn(host: string): RunningHere[] {
+    return this.runs
+      .active()
+      .filter((run) => run.host === host && run.kind !== 'plan')
+      .map((run) => ({ service: run.service, text: runningText(run, phaseOf(run)) }));
+  }
+
+  private runChanged(run: RunRecord): void {
+    if (run.over && run.kind !== 'plan') {
+      this.shownText.delete(run.id);
+      this.update();
+      // A host that was just out of reach, or not trusted, would only ask the same questions again.
+      if (run.snapshot?.result?.error?.code.startsWith('host-') === true) {
+        return;
+      }
+      this.refresh(run.host);
+      if (this.view.visible) {
+        void this.reveal(run.host);
+      }
+      return;
+    }
+    // Most events of a run change nothing in this view.
+    const text = runningText(run, phaseOf(run));
+    if (this.shownText.get(run.id) !== text) {
+      this.shownText.set(run.id, text);
+      this.update();
+    }
+  }
+}

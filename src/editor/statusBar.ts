@@ -1,0 +1,61 @@
+import * as vscode from 'vscode';
+import type { CommandId } from './commandIds';
+import type { HostStore } from './hostStore';
+import { t } from './l10n';
+import { runningText, runTitle } from './runText';
+import { phaseOf, type RunRecord, type RunStore } from './runs';
+
+/**
+ * The workspace's service in the status bar: what is live, or what is being done. It tells of the service that was
+ * deployed last from this workspace, and asks no host by itself.
+ */
+export class StatusBar implements vscode.Disposable {
+  private readonly item = vscode.window.createStatusBarItem('blueGreen.service', vscode.StatusBarAlignment.Left);
+  private readonly subscriptions: vscode.Disposable;
+
+  constructor(
+    private readonly runs: RunStore,
+    private readonly hosts: HostStore,
+  ) {
+    this.item.name = t('Blue-Green service');
+    this.item.command = 'blueGreen.showPanel' satisfies CommandId;
+    this.subscriptions = vscode.Disposable.from(
+      this.item,
+      runs.onDidChange(() => this.show()),
+      hosts.onDidChange(() => this.show()),
+    );
+    this.show();
+  }
+
+  dispose(): void {
+    this.subscriptions.dispose();
+  }
+
+  private show(): void {
+    const run = this.runs.active()[0] ?? this.runs.all().find(hasSeenTheHost);
+    if (run === undefined) {
+      this.item.hide();
+      return;
+    }
+    const text = run.over ? this.quietText(run) : `$(loading~spin) ${run.service}: ${runningText(run, phaseOf(run))}`;
+    // Most events of a run change nothing here.
+    if (this.item.text !== text) {
+      this.item.text = text;
+      this.item.tooltip = [runTitle(run), run.snapshot?.result?.summary].filter(Boolean).join('\n');
+    }
+    this.item.show();
+  }
+
+  private quietText(run: RunRecord): string {
+    const seen = this.hosts.lastState(run.host)?.services.find((service) => service.name === run.service);
+    const live = seen === undefined ? run.snapshot?.result?.live : seen.live;
+    return live === undefined
+      ? `$(warning) ${t('{0}: not live', run.service)}`
+      : `$(circle-filled) ${run.service}: ${live}`;
+  }
+}
+
+/** A run that never reached its host says nothing about what is live there. */
+function hasSeenTheHost({ kind, snapshot }: RunRecord): boolean {
+  return kind !== 'plan' && (snapshot?.plan !== undefined || snapshot?.result?.live !== undefined);
+}

@@ -1,0 +1,142 @@
+import * as vscode from 'vscode';
+import { DeployError, type DeployResult, EXIT_CODES, toDeployError } from '../model';
+import type { App } from './app';
+import { t } from './l10n';
+import { plainText } from './plainText';
+import { joinSentences, logLine } from './runText';
+import { targetNamed, targetsOfWorkspace } from './target';
+import { hostLabel } from './treeRows';
+
+/** As package.json declares it. */
+export const TASK_TYPE = 'blue-green';
+const ACTIONS = ['deploy', 'plan', 'rollback'] as const;
+type TaskAction = (typeof ACTIONS)[number];
+
+interface Definition extends vscode.TaskDefinition {
+  readonly action: TaskAction;
+  readonly service: string;
+  readonly host: string;
+}
+
+/**
+ * Deployments as tasks, so that one can follow a build (`dependsOn`) or be run by a key. A task asks nothing: it names
+ * service and host, and its plan is taken as read. Its exit code is that of the command line program.
+ */
+export function registerTasks(app: App): vscode.Disposable {
+  return vscode.tasks.registerTaskProvider(TASK_TYPE, {
+    provideTasks: async () => {
+      if (!vscode.workspace.isTrusted) {
+        return [];
+      }
+      // A workspace without a service has no tasks; that is nothing to complain about here.
+      const targets = await targetsOfWorkspace().catch(() => []);
+      return targets.flatMap(({ service }) =>
+        service.hosts.map((host) =>
+          toTask(app, { type: TASK_TYPE, action: 'deploy', service: service.name, host }, vscode.TaskScope.Workspace),
+        ),
+      );
+    },
+    resolveTask: (task) =>
+      isDefinition(task.definition)
+        ? toTask(app, task.definition, task.scope ?? vscode.TaskScope.Workspace, task.definition)
+        : undefined,
+  });
+}
+
+/** VS Code wants a resolved task to carry the very definition it was asked for. */
+function toTask(
+  app: App,
+  definition: Definition,
+  scope: vscode.TaskScope | vscode.WorkspaceFolder,
+  original: vscode.TaskDefinition = definition,
+): vscode.Task {
+  const { action, service, host } = definition;
+  const name = {
+    deploy: t('deploy {0} to {1}', service, hostLabel(host)),
+    plan: t('plan {0} for {1}', service, hostLabel(host)),
+    rollback: t('roll back {0} on {1}', service, hostLabel(host)),
+  }[action];
+  return new vscode.Task(
+    original,
+    scope,
+    name,
+    TASK_TYPE,
+    new vscode.CustomExecution(() => Promise.resolve(new TaskTerminal(app, definition))),
+    // None: otherwise VS Code asks how to scan the output.
+    [],
+  );
+}
+
+function isDefinition(value: vscode.TaskDefinition): value is Definition {
+  return (
+    value.type === TASK_TYPE &&
+    ACTIONS.some((action) => action === value['action']) &&
+    typeof value['service'] === 'string' &&
+    typeof value['host'] === 'string'
+  );
+}
+
+/** Runs the action and writes its log; closing the terminal cancels. */
+class TaskTerminal implements vscode.Pseudoterminal {
+  private readonly write = new vscode.EventEmitter<string>();
+  private readonly closed = new vscode.EventEmitter<number>();
+  readonly onDidWrite = this.write.event;
+  readonly onDidClose = this.closed.event;
+
+  constructor(
+    private readonly app: App,
+    private readonly definition: Definition,
+  ) {}
+
+  open(): void {
+    void this.run();
+  }
+
+  close(): void {
+    const { service, host } = this.definition;
+    const run = this.app.runs.activeOn(service, host);
+    if (run !== undefined) {
+      this.app.runs.cancel(run.id);
+    }
+  }
+
+  private async run(): Promise<void> {
+    const { service, host } = this.definition;
+    const log = this.app.runs.onEvent(({ run, event }) => {
+      const line = run.service === service && run.host === host ? logLine(event) : undefined;
+      if (line !== undefined) {
+        this.say(line.text);
+      }
+    });
+    try {
+      const result = await this.act();
+      this.closed.fire(result?.error === undefined ? 0 : EXIT_CODES[result.error.code]);
+    } catch (error) {
+      const { code, message, hint } = toDeployError(error);
+      this.say(joinSentences(message, hint));
+      this.closed.fire(EXIT_CODES[code]);
+    } finally {
+      log.dispose();
+    }
+  }
+
+  private async act(): Promise<DeployResult | undefined> {
+    const { action, service, host } = this.definition;
+    const { runner, runs } = this.app;
+    if (runs.activeOn(service, host) !== undefined) {
+      throw new DeployError('locked', t('{0} is being deployed to {1} already.', service, hostLabel(host)));
+    }
+    switch (action) {
+      case 'deploy':
+        return runner.deploy(await targetNamed(service), host, true);
+      case 'plan':
+        return runner.plan(await targetNamed(service), host);
+      case 'rollback':
+        return runner.rollback(host, service, await targetNamed(service).catch(() => undefined));
+    }
+  }
+
+  private say(text: string): void {
+    this.write.fire(`${plainText(text).replace(/\n/g, '\r\n')}\r\n`);
+  }
+}
