@@ -1,0 +1,45 @@
+/**
+ * `npm run bench:switch -- [N] [--requests R]`: N deployments (default 100) under traffic of every kind until at least R
+ * requests were sent (default: those of the deployments), then a tenth as many the article's way. Ends with 1 when one
+ * of our requests failed.
+ */
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { mustRun } from '../../machines/command';
+import { proxyImage, pythonImage } from '../../machines/images';
+import { startLab } from '../../machines/lab';
+import { benchArticle } from './article';
+import { benchOurs } from './ours';
+import { describeBench } from './report';
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { requests: { type: 'string', default: '0' } },
+    allowPositionals: true,
+  });
+  const deployments = Number(positionals[0] ?? 100);
+  const requests = Number(values.requests);
+  if (!Number.isInteger(deployments) || deployments < 1 || !Number.isInteger(requests)) {
+    throw new Error('usage: npm run bench:switch -- [DEPLOYMENTS] [--requests REQUESTS]');
+  }
+  await mustRun(process.execPath, [path.join(import.meta.dirname, '../../../esbuild.mjs'), '--production']);
+  const lab = await startLab();
+  try {
+    await lab.images(proxyImage, pythonImage);
+    const mine = await (await lab.host({ name: 'bench-ours' })).dockerReady();
+    const ours = await benchOurs(lab, mine, { deployments, rollbacks: Math.min(10, deployments), requests });
+    await mine.remove();
+    const theirs = await (await lab.host({ name: 'bench-article' })).dockerReady();
+    const articleDeployments = Math.max(1, Math.round(deployments / 10));
+    const article = await benchArticle(lab, theirs, articleDeployments);
+    console.log(describeBench(ours, article, articleDeployments));
+    process.exitCode = ours.traffic.every(({ failed }) => failed === 0) ? 0 : 1;
+  } finally {
+    await lab.stop();
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});

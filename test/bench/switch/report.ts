@@ -1,0 +1,62 @@
+/** The result of the bench as text. */
+import type { ClientKind, TrafficReport } from '../../machines/traffic';
+import type { OursReport } from './ours';
+
+const KINDS: readonly (readonly [ClientKind, string])[] = [
+  ['keepAlive', 'keep-alive'],
+  ['fresh', 'a new connection each'],
+  ['slow', '5-second answers'],
+  ['slower', '30-second answers'],
+  ['events', 'server-sent events'],
+  ['upload', 'uploads over a second'],
+  ['webSocket', 'WebSocket messages'],
+];
+
+/** Requests sent and failed by kind, ours beside the article's way, and the figures under it. */
+export function describeBench(
+  ours: OursReport,
+  article: TrafficReport | undefined,
+  articleDeployments: number,
+): string {
+  const rows = KINDS.map(([kind, name]) => [
+    name,
+    cell(ours.traffic.map(({ kinds }) => kinds[kind])),
+    article === undefined ? '' : cell([article.kinds[kind]]),
+  ]);
+  const total = ['**all**', cell(ours.traffic), article === undefined ? '' : cell([article])];
+  return [
+    `| clients | Blue-Green, ${ours.deployments} deployments | the article's way, ${articleDeployments} deployments |`,
+    '| --- | --- | --- |',
+    ...[...rows, total].map((row) => `| ${row.join(' | ')} |`),
+    '',
+    `Image on the host to live: median ${percentile(ours.toLiveMs, 50)} ms, 95th percentile ${percentile(ours.toLiveMs, 95)} ms, longest ${percentile(ours.toLiveMs, 100)} ms.`,
+    `Rollback, from its beginning to live: median ${percentile(ours.rollbackMs, 50)} ms, longest ${percentile(ours.rollbackMs, 100)} ms.`,
+    `Host after 3 deployments: ${footprintText(ours.after3)}; after ${ours.deployments}: ${footprintText(ours.afterAll)}.`,
+    ...ours.traffic.flatMap(({ kinds }) =>
+      Object.entries(kinds).flatMap(([kind, { reasons }]) => reasonLines(kind, reasons)),
+    ),
+  ].join('\n');
+}
+
+function cell(counts: readonly { readonly sent: number; readonly failed: number }[]): string {
+  const sum = (pick: 'sent' | 'failed'): number => counts.reduce((total, count) => total + count[pick], 0);
+  return sum('sent') === 0
+    ? 'not sent'
+    : `${sum('failed').toLocaleString('en-US')} of ${sum('sent').toLocaleString('en-US')} failed`;
+}
+
+function reasonLines(kind: string, reasons: TrafficReport['kinds'][ClientKind]['reasons']): string[] {
+  return Object.entries(reasons).map(
+    ([reason, seen]) => `failed ${kind}: ${seen.count} × ${reason}, at ${seen.firstMs} ms`,
+  );
+}
+
+function footprintText({ containers, images, networks, megabytes }: OursReport['after3']): string {
+  return `${containers} containers, ${images} images, ${networks} networks, ${megabytes} MB`;
+}
+
+/** Of whole milliseconds; 100 is the largest. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = [...values].filter(Number.isFinite).sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
+}

@@ -1,0 +1,77 @@
+/** The ways to bring an image to a host that are compared: ours, the article's pipeline, and a tunnelled registry. */
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { mustRun } from '../machines/command';
+import type { Lab } from '../machines/lab';
+import { startRegistry } from '../machines/registry';
+import type { SenderResult } from './sender';
+
+/** One way, ready to be used for one host. */
+export interface Way {
+  readonly name: string;
+  /** Brings an image of the local engine to the host of this ssh alias. Returns what is known of it besides the time. */
+  send(alias: string, image: string): Promise<{ readonly peakBytes?: number }>;
+  readonly stop: () => Promise<void>;
+}
+
+/** Ours, run by this Node. */
+export async function ourWay(lab: Lab, name: string, node: string): Promise<Way> {
+  // In the tree, so that what is left out of the bundle is found.
+  const program = path.join(__dirname, '../../dist/bench/sender.cjs');
+  await build({
+    entryPoints: [path.join(__dirname, 'sender.ts')],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    external: ['*.node', 'cpu-features', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'],
+    logLevel: 'error',
+  });
+  return {
+    name,
+    send: async (alias, image) => {
+      const files = [lab.sshConfigFile, lab.knownHostsFile, lab.identityFile];
+      const said = await mustRun(node, [program, alias, image, ...files], { env: environment(lab) });
+      const { peakBytes } = JSON.parse(said) as SenderResult;
+      return { peakBytes };
+    },
+    stop: () => rm(path.dirname(program), { recursive: true, force: true }),
+  };
+}
+
+/** `docker save | gzip | ssh | docker load`, the article's. */
+export function pipeline(lab: Lab): Way {
+  return {
+    name: 'save | gzip | ssh | load',
+    send: async (alias, image) => {
+      const script = 'set -o pipefail; docker save "$1" | gzip | ssh -F "$2" "$3" docker load';
+      await mustRun('bash', ['-c', script, 'bash', image, lab.sshConfigFile, alias], { env: environment(lab) });
+      return {};
+    },
+    stop: () => Promise.resolve(),
+  };
+}
+
+/** A registry of this machine that the host reaches through the SSH connection, as Kamal 2 does it. */
+export async function registry(lab: Lab): Promise<Way> {
+  const { port, stop } = await startRegistry();
+  return {
+    name: 'registry through ssh',
+    send: async (alias, image) => {
+      const name = `localhost:${port}/${image}`;
+      const env = environment(lab);
+      await mustRun('docker', ['tag', image, name], { env });
+      await mustRun('docker', ['push', '--quiet', name], { env });
+      const tunnel = `${port}:127.0.0.1:${port}`;
+      await mustRun('ssh', ['-F', lab.sshConfigFile, '-R', tunnel, alias, 'docker', 'pull', '--quiet', name], { env });
+      await mustRun('docker', ['rmi', name], { env });
+      return {};
+    },
+    stop,
+  };
+}
+
+function environment(lab: Lab): NodeJS.ProcessEnv {
+  return { ...process.env, DOCKER_HOST: `unix://${lab.engine.socketPath}` };
+}

@@ -1,0 +1,181 @@
+/**
+ * Faults that befall a deployment, each injected at the beginning of a stage. After each one the host has to be in a
+ * state that `status` names, and `repair` or the next deployment has to bring it back to one without a finding.
+ */
+import { type HostState, type Stage, STAGES } from '../../src/model';
+import type { Host } from '../machines/host';
+import type { CliOutcome } from '../integration/cli';
+
+/** What a fault may do to the deployment and to the host. */
+export interface Scene {
+  readonly host: Host;
+  /** Sends the deployer's process a signal. */
+  readonly signalDeployer: (signal: NodeJS.Signals) => void;
+  /** Starts another deployment of the same service. */
+  readonly deployAgain: () => Promise<CliOutcome>;
+  readonly service: string;
+}
+
+export interface Fault {
+  readonly name: string;
+  readonly stages: readonly Stage[];
+  /** True when the fault itself stops what serves: then requests fail until it is over, and are not held against us. */
+  readonly stopsSite: boolean;
+  /** Needs a host whose Docker has a small disk of its own. */
+  readonly needsDisk?: boolean;
+  /** What it does. What it returns is done when the deployer has ended, before the status is asked. */
+  inject(scene: Scene): Promise<(() => Promise<void>) | undefined>;
+  /** What a person does about it once the state has been named, before the host is repaired. */
+  cure?(host: Host): Promise<void>;
+  /** Throws when the deployment ended otherwise than it should. */
+  check?(outcome: CliOutcome, state: HostState): void;
+}
+
+const ON_HOST = STAGES.slice(2);
+
+const nothing = (): Promise<undefined> => Promise.resolve(undefined);
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export const faults: readonly Fault[] = [
+  {
+    name: 'deployer killed',
+    stages: STAGES,
+    stopsSite: false,
+    inject: ({ signalDeployer }) => {
+      signalDeployer('SIGKILL');
+      return nothing();
+    },
+  },
+  {
+    name: 'SSH cut',
+    stages: STAGES,
+    stopsSite: false,
+    inject: async ({ host }) => {
+      await host.exec("pkill -9 -f '^sshd.*: deploy'");
+      return undefined;
+    },
+  },
+  {
+    name: 'SSH silent for a minute',
+    stages: ['transfer', 'start', 'switch', 'drain'],
+    stopsSite: false,
+    inject: async ({ host }) => {
+      await host.mustExec('iptables -I INPUT -p tcp --dport 22 -j DROP');
+      return async () => {
+        await host.mustExec('iptables -D INPUT -p tcp --dport 22 -j DROP');
+      };
+    },
+  },
+  {
+    name: 'host frozen for 8 s',
+    stages: ['transfer', 'start', 'probe', 'switch', 'verify', 'drain', 'retire'],
+    stopsSite: false,
+    inject: async ({ host }) => {
+      await host.pause();
+      await sleep(8_000);
+      await host.unpause();
+      return undefined;
+    },
+  },
+  {
+    name: 'power cut of the host',
+    stages: ON_HOST,
+    stopsSite: true,
+    inject: async ({ host }) => {
+      await host.restart('power cut');
+      await host.dockerReady();
+      return undefined;
+    },
+  },
+  {
+    name: 'engine restarted',
+    stages: ON_HOST,
+    stopsSite: true,
+    inject: async ({ host }) => {
+      await host.restartDocker();
+      return undefined;
+    },
+  },
+  {
+    name: 'proxy restarted',
+    stages: ON_HOST.slice(2),
+    stopsSite: true,
+    inject: async ({ host }) => {
+      await host.exec('docker restart -t 0 reverse-proxy');
+      return undefined;
+    },
+  },
+  {
+    name: 'proxy removed',
+    stages: ON_HOST.slice(2),
+    stopsSite: true,
+    inject: async ({ host }) => {
+      await host.exec('docker rm -f reverse-proxy');
+      return undefined;
+    },
+  },
+  {
+    name: 'disk full',
+    stages: ON_HOST,
+    stopsSite: false,
+    needsDisk: true,
+    inject: async ({ host }) => {
+      await host.fillDisk(0);
+      return undefined;
+    },
+    cure: (host) => host.freeDisk(),
+  },
+  {
+    name: "the service's nginx file corrupted",
+    stages: ['transfer', 'probe', 'switch', 'drain'],
+    stopsSite: false,
+    inject: async ({ host, service }) => {
+      await host.exec([
+        'docker',
+        'exec',
+        'reverse-proxy',
+        'sh',
+        '-c',
+        `echo 'serve {' >> /etc/nginx/conf.d/${service}.conf`,
+      ]);
+      return undefined;
+    },
+  },
+  {
+    name: 'a second deployer',
+    stages: STAGES,
+    stopsSite: false,
+    inject: async ({ deployAgain }) => {
+      const { code } = await deployAgain();
+      if (code !== 9) {
+        throw new Error(`The second deployer ended with ${code}, not with 9.`);
+      }
+      return undefined;
+    },
+    check: (outcome) => {
+      if (outcome.code !== 0) {
+        throw new Error(`The first deployer ended with ${outcome.code}: ${outcome.stdout}`);
+      }
+    },
+  },
+  {
+    name: 'deployer asleep while another one takes over',
+    stages: ['start', 'probe', 'switch', 'drain'],
+    stopsSite: false,
+    inject: async ({ signalDeployer, deployAgain }) => {
+      signalDeployer('SIGSTOP');
+      await sleep(1_000);
+      const { code, stdout } = await deployAgain();
+      signalDeployer('SIGCONT');
+      if (code !== 0) {
+        throw new Error(`The deployer that took over ended with ${code}: ${stdout}`);
+      }
+      return undefined;
+    },
+    check: (outcome) => {
+      if (outcome.code !== 9) {
+        throw new Error(`The deployer that slept ended with ${outcome.code}, not with 9: ${outcome.stdout}`);
+      }
+    },
+  },
+];

@@ -1,0 +1,85 @@
+/** A host that the article's script has set up is deployed over as it is: its names, its nginx file, no downtime. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { HostState } from '../../src/model';
+import type { Host } from '../machines/host';
+import { type Lab, startLab } from '../machines/lab';
+import { Traffic } from '../machines/traffic';
+import { runCli } from './cli';
+import { type App, assertNothingLeft, containers, copyApp, get } from './fixtures';
+
+let lab: Lab;
+let host: Host;
+let app: App;
+
+before(async () => {
+  lab = await startLab();
+  host = await (await lab.host({ engine: '26.1' })).dockerReady();
+  app = copyApp('uptimer');
+  app.setVersion('2');
+  await lab.images('nginx:1.30-alpine', 'python:3.13-alpine');
+  await host.load('nginx:1.30-alpine');
+  await host.load('python:3.13-alpine');
+  await prepareAsTheArticle();
+});
+after(async () => {
+  app.remove();
+  await lab.stop();
+});
+
+/** What the script leaves behind: a slot that restarts always, an upstream in default.conf, WebSockets not passed on. */
+async function prepareAsTheArticle(): Promise<void> {
+  await host.mustExec('docker network create web-gateway');
+  await host.mustExec(
+    `docker run -d --name uptimer_BLUE --restart always --network web-gateway -w /app python:3.13-alpine python3 -m http.server 8080`,
+  );
+  await host.mustExec(
+    'docker run -d --name reverse-proxy --restart always --network web-gateway -p 80:80 nginx:1.30-alpine',
+  );
+  await host.mustExec(
+    [
+      'docker',
+      'exec',
+      '-i',
+      'reverse-proxy',
+      'sh',
+      '-c',
+      'cat > /etc/nginx/conf.d/default.conf && nginx -t && nginx -s reload',
+    ],
+    'upstream uptimer { server uptimer_BLUE:8080; }\nserver { listen 80; location / { proxy_pass http://uptimer; } }\n',
+  );
+}
+
+test('status recognises the service and its live slot', async () => {
+  assert.equal((await get(host)).status, 200);
+  const { stdout } = await runCli(lab, ['status', '--host', host.name, '--json']);
+  const state = JSON.parse(stdout) as HostState;
+  assert.deepEqual(
+    state.services.map((it) => [it.name, it.live]),
+    [['uptimer', 'BLUE']],
+  );
+  assert.match(state.services[0]?.findings.map(({ code }) => code).join() ?? '', /^adopted$/);
+});
+
+test('the first deployment fills GREEN and takes the file over where it is', async () => {
+  const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 0, fresh: 8 });
+  const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], { cwd: app.folder });
+  const counted = await traffic.stop();
+  assert.equal(code, 0, stdout);
+  assert.equal(counted.failed, 0, JSON.stringify(counted));
+  assert.ok(counted.sent > 100);
+  assert.equal(result?.live, 'GREEN');
+  assert.match((await get(host)).text, /^uptimer 2 /);
+  assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE exited', 'uptimer_GREEN running']);
+  const files = await host.mustExec('docker exec reverse-proxy ls /etc/nginx/conf.d');
+  assert.equal(files.trim(), 'default.conf\nuptimer@.fallback\nuptimer@.location\n~.conf');
+  await assertNothingLeft(host);
+});
+
+test('the adopted slot stays down after a reboot, and the new one comes up', async () => {
+  const policy = await host.mustExec("docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' uptimer_BLUE");
+  assert.equal(policy.trim(), 'unless-stopped');
+  await host.restart();
+  await host.dockerReady();
+  assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE exited', 'uptimer_GREEN running']);
+});

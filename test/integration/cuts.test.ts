@@ -1,0 +1,314 @@
+/** Whatever is cut while an image travels: what serves is unharmed, what arrived stays, and the next try succeeds. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { buildImage } from '../../src/docker/build';
+import { connectRemoteEngine } from '../../src/docker/connect';
+import type { DockerEngine } from '../../src/docker/engine';
+import { transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
+import type { DeployEvent } from '../../src/model';
+import { LastingTransport } from '../../src/ssh/lasting';
+import type { Host } from '../machines/host';
+import { tinyImage } from '../machines/images';
+import { generateKey } from '../machines/keys';
+import { type Lab, startLab } from '../machines/lab';
+import type { SlowLink, Speed } from '../machines/slowLink';
+import { Traffic } from '../machines/traffic';
+import { type CliOptions, type CliOutcome, runCli } from './cli';
+import {
+  BuildFolder,
+  buildSmallApp,
+  deployError,
+  localEngine,
+  noSignal,
+  nobody,
+  recordBuild,
+  removeImages,
+} from './engines';
+import { type App, assertNothingLeft, copyApp, get } from './fixtures';
+
+// Of this run alone: another one may use the same engine at the same time.
+const NAME = `blue-green-cuts-test-${process.pid}`;
+const TEMPORARY = 'blue-green-incoming:cuts-test';
+/** Of each of three layers that do not compress. */
+const LAYER_BYTES = 9_000_000;
+/** Fast enough to be quick, slow enough to be cut in the middle. */
+const LINE: Speed = { bytesPerSecond: 5_000_000 };
+
+const noisyLayers = [1, 2, 3].map((n) => `RUN head -c ${LAYER_BYTES} /dev/urandom > /noise${n}`).join('\n');
+
+let lab: Lab;
+let source: DockerEngine;
+
+before(async () => {
+  lab = await startLab();
+  await lab.images(tinyImage);
+  source = await localEngine(lab);
+  await buildSmallApp(source, `${NAME}:kept`, 'kept');
+  const folder = new BuildFolder({
+    Dockerfile: `FROM ${tinyImage}\n${noisyLayers}\nCOPY line.txt /\n`,
+    'line.txt': 'new',
+  });
+  await buildImage(source, folder.spec(`${NAME}:new`), recordBuild().events, noSignal);
+  folder.remove();
+});
+after(async () => {
+  await removeImages(source, NAME);
+  source.close();
+  await lab.stop();
+});
+
+for (const version of ['20.10', '28.5'] as const) {
+  describe(`an image on its way to Docker ${version}`, () => {
+    let host: Host;
+    let link: SlowLink & { readonly alias: string };
+    before(async () => {
+      host = await (await lab.host({ engine: version })).dockerReady();
+      link = await lab.slowLink(host, LINE);
+    });
+    beforeEach(async () => {
+      await host.fresh();
+      await host.load(`${NAME}:kept`);
+      await host.mustExec(['docker', 'tag', `${NAME}:kept`, `${NAME}:live`]);
+    });
+
+    /** Sends the new image under the live tag; `disturb` is called with the bytes sent so far, until it returns true. */
+    async function send(
+      disturb: (bytes: number) => boolean,
+      knownHostsFile = lab.knownHostsFile,
+      more: Partial<TransferOptions> = {},
+    ): Promise<TransferResult & { notes: readonly string[] }> {
+      const { sshConfigFile, identityFile } = lab;
+      const files = { sshConfigFile, knownHostsFile, identityFiles: [identityFile] };
+      const transport = await LastingTransport.open(link.alias, files, nobody, noSignal);
+      const target = await connectRemoteEngine(transport, noSignal);
+      const notes: string[] = [];
+      let done = false;
+      const options: TransferOptions = {
+        temporaryTag: TEMPORARY,
+        finalTag: `${NAME}:live`,
+        onNote: (text) => notes.push(text),
+        onProgress: ({ bytes }) => {
+          done ||= disturb(bytes);
+        },
+        reconnect: async (signal) => {
+          await transport.again(signal);
+          while (
+            !(await target.ping(signal).then(
+              () => true,
+              () => false,
+            ))
+          );
+        },
+        ...more,
+      };
+      try {
+        const result = await transport.outlast(() => transferImage(source, target, `${NAME}:new`, options, noSignal));
+        assert.ok(done, 'nothing was cut');
+        return { ...result, notes };
+      } finally {
+        target.close();
+        transport.close();
+      }
+    }
+
+    async function liveLine(): Promise<string> {
+      const script = `id=$(docker run -d --network none ${NAME}:live cat /line.txt) && docker wait $id >/dev/null;
+        docker logs $id; docker rm $id >/dev/null`;
+      return (await host.mustExec(script)).trim();
+    }
+
+    async function tags(): Promise<string[]> {
+      const out = await host.mustExec("docker images --format '{{.Repository}}:{{.Tag}}' | sort");
+      return out.split('\n').filter((tag) => tag !== '');
+    }
+
+    async function assertArrived(): Promise<void> {
+      assert.equal(await liveLine(), 'new');
+      assert.deepEqual(await tags(), [`${NAME}:kept`, `${NAME}:live`]);
+    }
+
+    /** Each time that so many bytes more were sent, the line is cut. */
+    function cutEvery(bytes: number, times: number): (sent: number) => boolean {
+      let cuts = 0;
+      return (sent) => {
+        if (sent >= bytes * (cuts + 1) && cuts < times) {
+          cuts++;
+          link.cut();
+        }
+        return cuts === times;
+      };
+    }
+
+    test('cut after a layer: what arrived is not sent again', async () => {
+      const { sentBytes } = await send(cutEvery(1.5 * LAYER_BYTES, 1));
+      assert.ok(sentBytes < 3.8 * LAYER_BYTES, `${sentBytes} bytes were sent`);
+      await assertArrived();
+    });
+
+    test('a cut in each try without a layer more is the end, and the next try needs less', async () => {
+      await assert.rejects(
+        send((bytes) => {
+          if (bytes > 1.2 * LAYER_BYTES) {
+            link.cut();
+          }
+          return false;
+        }),
+        deployError('transfer', /was lost while the image was being sent/),
+      );
+      assert.equal(await liveLine(), 'kept');
+      const { sentBytes } = await send(() => true);
+      assert.ok(sentBytes < 2.1 * LAYER_BYTES, `${sentBytes} bytes were sent`);
+      assert.equal(await liveLine(), 'new');
+    });
+
+    if (version === '20.10') {
+      return;
+    }
+
+    test('cut at once: it begins anew', async () => {
+      const { notes, sentLayers } = await send(cutEvery(1, 1));
+      assert.match(notes.join(), /was lost\. Connecting again/);
+      assert.equal(sentLayers, 4);
+      await assertArrived();
+    });
+
+    test('cut while the host unpacks', async () => {
+      await send(cutEvery(2.98 * LAYER_BYTES, 1));
+      await assertArrived();
+    });
+
+    test('a line that goes dead is noticed, and it goes on when it is back', async () => {
+      await send((bytes) => {
+        if (bytes < LAYER_BYTES * 1.5) {
+          return false;
+        }
+        link.stall();
+        // Longer than a dead line goes unnoticed.
+        setTimeout(() => link.resume(), 10_000);
+        return true;
+      });
+      await assertArrived();
+    });
+
+    test('Docker on the host is killed and started anew', async () => {
+      let restarted: Promise<void> | undefined;
+      await send((bytes) => {
+        if (bytes > LAYER_BYTES * 1.5) {
+          restarted ??= host.restart('power cut');
+        }
+        return restarted !== undefined;
+      });
+      await restarted;
+      await assertArrived();
+    });
+
+    test('a host that is another one after the cut gets nothing', async () => {
+      const knownHostsFile = path.join(lab.folder, `known_hosts-${version}`);
+      const known = readFileSync(lab.knownHostsFile, 'utf8');
+      writeFileSync(knownHostsFile, known);
+      const { publicKey } = await generateKey(path.join(lab.folder, `other-${version}`), 'ed25519');
+      await assert.rejects(
+        send((bytes) => {
+          if (bytes > LAYER_BYTES) {
+            writeFileSync(knownHostsFile, known.replaceAll(/ssh-ed25519 \S+/g, publicKey.split(' ', 2).join(' ')));
+            link.cut();
+            return true;
+          }
+          return false;
+        }, knownHostsFile),
+        deployError('host-untrusted', /./),
+      );
+      assert.equal(await liveLine(), 'kept');
+    });
+
+    test('too little room is said before anything is sent', async () => {
+      let sent = 0;
+      await assert.rejects(
+        send(
+          (bytes) => {
+            sent = bytes;
+            return true;
+          },
+          lab.knownHostsFile,
+          { freeBytes: () => Promise.resolve(50_000_000) },
+        ),
+        deployError('transfer', /has 50 MB left, and this image takes 5\d MB there/),
+      );
+      assert.equal(sent, 0);
+      assert.equal(await liveLine(), 'kept');
+    });
+
+    test('cut again and again: each time it goes on', async () => {
+      await send(cutEvery(0.9 * LAYER_BYTES, 4));
+      await assertArrived();
+    });
+  });
+}
+
+describe('a deployment whose line is cut', () => {
+  let host: Host;
+  let link: SlowLink & { readonly alias: string };
+  let app: App;
+  before(async () => {
+    host = await (await lab.host({ engine: '26.1' })).dockerReady();
+    link = await lab.slowLink(host, LINE);
+    app = copyApp('uptimer');
+    app.setVersion('1');
+    const { code, stderr } = await deploy();
+    assert.equal(code, 0, stderr);
+  });
+  after(() => app.remove());
+
+  function deploy(options: CliOptions = {}): Promise<CliOutcome> {
+    return runCli(lab, ['deploy', '--host', link.alias, '--json'], { cwd: app.folder, ...options });
+  }
+
+  /** A release with three layers that the host does not have. */
+  function newRelease(version: string): void {
+    const dockerfile = readFileSync(path.join(__dirname, '../apps/uptimer/Dockerfile'), 'utf8');
+    app.write('Dockerfile', dockerfile.replace('ARG WARMUP', `ARG RELEASE=${version}\n${noisyLayers}\nARG WARMUP`));
+    app.setVersion(version);
+  }
+
+  /** Calls `act` once, when so many bytes of the image were sent. */
+  function whenSent(bytes: number, act: (kill: (signal: NodeJS.Signals) => void) => void): CliOptions {
+    let acted = false;
+    return {
+      onEvent: (event: DeployEvent, kill) => {
+        if (!acted && event.type === 'progress' && event.stage === 'transfer' && event.done > bytes) {
+          acted = true;
+          act(kill);
+        }
+      },
+    };
+  }
+
+  test('goes on, and nobody notices', async () => {
+    newRelease('2');
+    const traffic = Traffic.start({ url: `${host.url}/` });
+    const { code, stdout, result } = await deploy(whenSent(1.5 * LAYER_BYTES, () => link.cut()));
+    const { failed, sent } = await traffic.stop();
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /Connecting again/);
+    assert.ok(result !== undefined && result.bytesSent < 4.5 * LAYER_BYTES, `${result?.bytesSent} bytes were sent`);
+    assert.equal(failed, 0);
+    assert.ok(sent > 0);
+    assert.match((await get(host)).text, /^uptimer 2 /);
+    await assertNothingLeft(host);
+  });
+
+  test('killed in the middle, leaves nothing that the next one does not use and clean', async () => {
+    newRelease('3');
+    const killed = await deploy(whenSent(2.5 * LAYER_BYTES, (kill) => kill('SIGQUIT')));
+    assert.notEqual(killed.code, 0);
+    assert.match((await get(host)).text, /^uptimer 2 /);
+    assert.match(await host.mustExec('docker images'), /blue-green-incoming/);
+    const { code, stdout, result } = await deploy();
+    assert.equal(code, 0, stdout);
+    assert.ok(result !== undefined && result.bytesSent < 2.5 * LAYER_BYTES, `${result?.bytesSent} bytes were sent`);
+    assert.match((await get(host)).text, /^uptimer 3 /);
+    await assertNothingLeft(host);
+  });
+});

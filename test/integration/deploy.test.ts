@@ -1,0 +1,138 @@
+/** The main way, on every engine of the matrix: three releases under traffic, then back, then away. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { HostState } from '../../src/model';
+import type { Host } from '../machines/host';
+import { type Lab, startLab } from '../machines/lab';
+import { Traffic } from '../machines/traffic';
+import { type CliOutcome, runCli } from './cli';
+import { type App, assertNothingLeft, containers, copyApp, get, images } from './fixtures';
+
+let lab: Lab;
+before(async () => {
+  lab = await startLab();
+});
+after(() => lab.stop());
+
+for (const engine of ['20.10', '26.1', '28.5'] as const) {
+  describe(`Docker ${engine}`, () => {
+    let host: Host;
+    let app: App;
+    before(async () => {
+      host = await (await lab.host({ engine })).dockerReady();
+      app = copyApp('uptimer');
+    });
+    after(async () => {
+      app.remove();
+      await host.remove();
+    });
+
+    const run = (...args: string[]): Promise<CliOutcome> =>
+      runCli(lab, [...args, '--host', host.name, '--json'], { cwd: app.folder });
+
+    test('the first release goes live on a fresh host', async () => {
+      app.setVersion('1');
+      const { code, result, stderr } = await run('deploy');
+      assert.equal(code, 0, `${stderr}${JSON.stringify(result)}`);
+      assert.equal(result?.ok, true);
+      assert.equal(result.live, 'BLUE');
+      assert.equal(result.requests.failed, 0);
+      assert.ok(result.requests.sent > 0);
+      assert.match((await get(host)).text, /^uptimer 1 /);
+      assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE running']);
+      await assertNothingLeft(host);
+    });
+
+    test('its container, labels and nginx file are as designed', async () => {
+      const labels = JSON.parse(
+        await host.mustExec("docker inspect -f '{{json .Config.Labels}}' uptimer_BLUE"),
+      ) as Record<string, string>;
+      assert.equal(labels['blue-green.service'], 'uptimer');
+      assert.equal(labels['blue-green.slot'], 'BLUE');
+      assert.match(labels['blue-green.release'] ?? '', /^\d{8}-\d{6}/);
+      assert.match(labels['blue-green.deployment'] ?? '', /^[0-9a-f]{12}$/);
+      assert.match(labels['blue-green.person'] ?? '', /@/);
+      assert.match(labels['blue-green.config'] ?? '', /"port":8080/);
+      const restart = await host.mustExec(
+        "docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' uptimer_BLUE reverse-proxy",
+      );
+      assert.equal(restart, 'unless-stopped\nalways\n');
+      const conf = await host.mustExec('docker exec reverse-proxy cat /etc/nginx/conf.d/uptimer.conf');
+      assert.match(conf, /^# Blue-Green: service=uptimer slot=BLUE deployment=[0-9a-f]{12}$/m);
+      assert.match(conf, /http:\/\/uptimer_BLUE:8080;/);
+    });
+
+    for (const [version, live, kept] of [
+      ['2', 'GREEN', 'BLUE'],
+      ['3', 'BLUE', 'GREEN'],
+    ] as const) {
+      test(`release ${version} replaces it under traffic without a lost request`, async () => {
+        app.setVersion(version);
+        const traffic = Traffic.start({ url: `${host.url}/`, slow: { path: '/slow?s=2', clients: 2 } });
+        const { code, result, stderr } = await run('deploy');
+        const counted = await traffic.stop();
+        assert.equal(code, 0, `${stderr}${JSON.stringify(result)}`);
+        assert.equal(result?.live, live);
+        assert.equal(result.requests.failed, 0);
+        assert.equal(counted.failed, 0, JSON.stringify(counted));
+        assert.ok(counted.sent > 100, `only ${counted.sent} requests were sent`);
+        assert.match((await get(host)).text, new RegExp(`^uptimer ${version} `));
+        assert.deepEqual(await containers(host), [
+          'reverse-proxy running',
+          `uptimer_BLUE ${live === 'BLUE' ? 'running' : 'exited'}`,
+          `uptimer_GREEN ${live === 'GREEN' ? 'running' : 'exited'}`,
+        ]);
+        const restart = await host.mustExec(`docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' uptimer_${kept}`);
+        assert.equal(restart.trim(), 'unless-stopped', 'a kept slot stays down after a reboot');
+        assert.ok(result.bytesSent < 300_000, `a one-line change sent ${result.bytesSent} bytes`);
+        await assertNothingLeft(host);
+      });
+    }
+
+    test('status tells what is there', async () => {
+      const { code, stdout } = await runCli(lab, ['status', '--host', host.name, '--json']);
+      assert.equal(code, 0);
+      const state = JSON.parse(stdout) as HostState;
+      assert.equal(state.proxy.state, 'running');
+      assert.deepEqual(
+        state.services.map((service) => [service.name, service.live]),
+        [['uptimer', 'BLUE']],
+      );
+      assert.deepEqual(state.services[0]?.findings, []);
+      const text = (await runCli(lab, ['status', '--host', host.name])).stdout;
+      assert.match(text, /uptimer/);
+      assert.match(text, /BLUE/);
+    });
+
+    test('the log of the live slot is shown', async () => {
+      const { code, stdout } = await runCli(lab, ['logs', 'uptimer', '--host', host.name, '--tail', '50']);
+      assert.equal(code, 0);
+      assert.match(stdout, /uptimer 3 serves/);
+    });
+
+    test('rollback goes back to release 2 without a lost request', async () => {
+      const traffic = Traffic.start({ url: `${host.url}/` });
+      const { code, result, stderr } = await run('rollback', 'uptimer');
+      const counted = await traffic.stop();
+      assert.equal(code, 0, `${stderr}${JSON.stringify(result)}`);
+      assert.equal(result?.live, 'GREEN');
+      assert.equal(counted.failed, 0, JSON.stringify(counted));
+      assert.match((await get(host)).text, /^uptimer 2 /);
+      await assertNothingLeft(host);
+    });
+
+    test('the proxy stays while a service needs it; then everything can be removed', async () => {
+      const early = await runCli(lab, ['remove', '--proxy', '--yes', '--host', host.name]);
+      assert.equal(early.code, 1);
+      assert.match(early.stderr, /uptimer/);
+      const removed = await runCli(lab, ['remove', 'uptimer', '--yes', '--host', host.name]);
+      assert.equal(removed.code, 0, removed.stderr);
+      assert.deepEqual(await containers(host), ['reverse-proxy running']);
+      assert.deepEqual(await images(host), []);
+      const proxy = await runCli(lab, ['remove', '--proxy', '--yes', '--host', host.name]);
+      assert.equal(proxy.code, 0, proxy.stderr);
+      assert.deepEqual(await containers(host), []);
+      assert.doesNotMatch(await host.mustExec('docker network ls'), /web-gateway/);
+    });
+  });
+}

@@ -1,0 +1,118 @@
+/** What is open when nginx is switched: it ends in its own time, and the old slot is stopped only then. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Stage } from '../../src/model';
+import type { Host } from '../machines/host';
+import { type Lab, startLab } from '../machines/lab';
+import { describeTraffic, Traffic } from '../machines/traffic';
+import { WebSocketClient } from '../machines/webSocketClient';
+import { type CliOutcome, runCli } from './cli';
+import { type App, assertNothingLeft, containers, copyApp } from './fixtures';
+
+let lab: Lab;
+let host: Host;
+let app: App;
+let version = 0;
+
+before(async () => {
+  lab = await startLab();
+  host = await (await lab.host({ engine: '28.5' })).dockerReady();
+  app = copyApp('uptimer');
+  const { code, stdout } = await deploy({});
+  assert.equal(code, 0, stdout);
+});
+after(async () => {
+  app.remove();
+  await lab.stop();
+});
+
+/** Deploys the next version, and does something as a stage begins. */
+function deploy(drain: object, on: Partial<Record<Stage, () => void>> = {}): Promise<CliOutcome> {
+  version += 1;
+  app.setVersion(String(version));
+  const service = { build: { args: { WARMUP: '0' } }, health: { interval: '100ms' }, drain };
+  app.write('bluegreen.json', JSON.stringify({ services: { uptimer: service } }));
+  return runCli(lab, ['deploy', '--host', host.name, '--json'], {
+    cwd: app.folder,
+    onEvent: (event) => {
+      if (event.type === 'stage' && event.status === 'running') {
+        on[event.stage]?.();
+      }
+    },
+  });
+}
+
+test('WebSockets, events, downloads, uploads and requests of 30 seconds end in their own time', async () => {
+  const begun: Traffic[] = [];
+  const { code, result, stdout } = await deploy(
+    {},
+    {
+      // Late enough that all of them are under way when nginx is switched, and far from their end.
+      start: () => {
+        begun.push(
+          Traffic.start({
+            url: `${host.url}/`,
+            slow: { path: '/slow?s=30', clients: 3 },
+            webSocket: { path: '/ws', clients: 3, seconds: 20 },
+            events: { path: '/stream', clients: 3, seconds: 18 },
+            download: { path: '/download?s=16', clients: 3 },
+            upload: { path: '/upload', clients: 3, seconds: 17, bytes: 400_000 },
+          }),
+        );
+      },
+    },
+  );
+  const counted = await (begun[0] ?? assert.fail()).stop();
+  assert.equal(code, 0, stdout);
+  assert.equal(counted.failed, 0, describeTraffic(counted));
+  for (const [kind, { sent }] of Object.entries(counted.kinds)) {
+    assert.ok(sent >= 3, `${kind}: ${sent} sent`);
+  }
+  assert.ok((result?.durations.drain ?? 0) > 20_000, `drained in ${result?.durations.drain} ms`);
+  assert.equal(result?.requests.failed, 0);
+  assert.match(await host.mustExec('docker logs uptimer_BLUE'), /stops, 0 requests open/);
+  await assertNothingLeft(host);
+});
+
+describe('what is still open after drain.timeout', () => {
+  let socket: WebSocketClient;
+
+  /** Deploys while a WebSocket to the old slot is open. */
+  async function deployBeside(atTimeout: string, onDrain: () => void = () => undefined): Promise<CliOutcome> {
+    socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);
+    const outcome = await deploy({ timeout: '2s', atTimeout }, { drain: onDrain });
+    assert.equal(outcome.code, 0, outcome.stdout);
+    return outcome;
+  }
+
+  test('cut: the old slot gets its stop signal, says goodbye, and is stopped', async () => {
+    const { stdout } = await deployBeside('cut');
+    assert.match(stdout, /Still open to uptimer_GREEN after 1\d s: 1 connection, cut now\./);
+    await sleep(200);
+    assert.deepEqual(socket.end, { kind: 'closed', code: 1001 });
+    assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE running', 'uptimer_GREEN exited']);
+  });
+
+  test('leave: the old slot runs on for it, and the next deployment stops it', async () => {
+    const { stdout } = await deployBeside('leave');
+    assert.match(stdout, /uptimer_BLUE runs on for 1 connection\. The next deployment stops it\./);
+    assert.equal(await socket.ask('still there?', 5_000), 'still there?');
+    assert.deepEqual(await containers(host), [
+      'reverse-proxy running',
+      'uptimer_BLUE running',
+      'uptimer_GREEN running',
+    ]);
+    const next = await deploy({ timeout: '2s' });
+    assert.equal(next.code, 0, next.stdout);
+    assert.deepEqual(socket.end, { kind: 'closed', code: 1001 });
+    assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE running', 'uptimer_GREEN exited']);
+  });
+
+  test('wait: the deployment ends when it has ended', async () => {
+    const { stdout, result } = await deployBeside('wait', () => setTimeout(() => socket.close(), 14_000));
+    assert.match(stdout, /1 connection, waited for\./);
+    assert.ok((result?.durations.drain ?? 0) > 13_500, `drained in ${result?.durations.drain} ms`);
+    assert.match(await host.mustExec('docker logs uptimer_BLUE'), /stops, 0 requests open/);
+  });
+});

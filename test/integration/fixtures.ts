@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Host } from '../machines/host';
+
+const apps = path.join(path.dirname(fileURLToPath(import.meta.url)), '../apps');
+
+/** A copy of an example app in a folder of its own, whose name becomes the service's. */
+export interface App {
+  readonly folder: string;
+  /** Makes it another version, by a change of one line. */
+  setVersion(version: string): void;
+  write(file: string, text: string): void;
+  remove(): void;
+}
+
+export function copyApp(name: string, service = name): App {
+  const parent = mkdtempSync(path.join(tmpdir(), 'blue-green-app-'));
+  const folder = path.join(parent, service);
+  mkdirSync(folder);
+  cpSync(path.join(apps, name), folder, { recursive: true });
+  const write = (file: string, text: string): void => writeFileSync(path.join(folder, file), text);
+  return {
+    folder,
+    write,
+    setVersion: (version) => write('version.txt', `${version}\n`),
+    remove: () => rmSync(parent, { recursive: true, force: true }),
+  };
+}
+
+/** What a browser would get from the host. */
+export async function get(
+  host: Host,
+  url = '/',
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${host.url}${url}`, { headers, signal: AbortSignal.timeout(10_000) });
+  return { status: response.status, text: await response.text() };
+}
+
+/** Names of all containers on a host with their state: `uptimer_BLUE running`. */
+export async function containers(host: Host): Promise<string[]> {
+  const out = await host.mustExec("docker ps -a --format '{{.Names}} {{.State}}'");
+  return out.split('\n').filter(Boolean).sort();
+}
+
+/** References of all tagged images on a host that belong to services or to a deployment under way. */
+export async function images(host: Host): Promise<string[]> {
+  const out = await host.mustExec("docker images --format '{{.Repository}}:{{.Tag}}'");
+  return out
+    .split('\n')
+    .filter((name) => name !== '' && !name.startsWith('nginx:'))
+    .sort();
+}
+
+/** Asserts that nothing of an ended run is left on the host: no lock, nothing put aside, no half-sent image. */
+export async function assertNothingLeft(host: Host): Promise<void> {
+  const left = [...(await containers(host)), ...(await images(host))].filter((name) =>
+    /_LOCK|_ASIDE|blue-green-incoming|blue-green-lock|<none>/.test(name),
+  );
+  assert.deepEqual(left, []);
+  const files = await host.mustExec(
+    'docker exec reverse-proxy sh -c "ls /etc/nginx/conf.d /tmp" 2>/dev/null | grep -E "candidate|previous|blue-green" || true',
+  );
+  assert.equal(files.trim(), '');
+}

@@ -1,0 +1,87 @@
+/** Switches in a row under keep-alive traffic, on every nginx that a host may have: no connection is reset. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createContainer, removeContainer, startContainer } from '../../src/docker/containers';
+import { ensureNetwork } from '../../src/docker/networks';
+import type { SlotName } from '../../src/model';
+import { markerAnswer } from '../../src/nginx/conf';
+import { filesToServe, lookAtProxy, switchProxy, waitForWorkers } from '../../src/nginx/proxy';
+import type { Host } from '../machines/host';
+import { oldProxyImages, proxyImage, tinyImage } from '../machines/images';
+import { type Lab, startLab } from '../machines/lab';
+import { describeTraffic, Traffic } from '../machines/traffic';
+import { noSignal, remoteEngine, type RemoteEngine } from './engines';
+
+const SWITCHES = 30;
+
+let lab: Lab;
+let host: Host;
+let remote: RemoteEngine;
+
+before(async () => {
+  lab = await startLab();
+  host = await (await lab.host({ engine: '28.5' })).dockerReady();
+  await lab.images(...oldProxyImages, proxyImage, tinyImage);
+  for (const image of [...oldProxyImages, proxyImage, tinyImage]) {
+    await host.load(image);
+  }
+  remote = await remoteEngine(lab, host.name);
+  await ensureNetwork(remote.engine, 'web-gateway', {}, noSignal);
+  for (const slot of ['BLUE', 'GREEN']) {
+    await run(`tiny_${slot}`, tinyImage);
+  }
+});
+after(async () => {
+  remote.close();
+  await lab.stop();
+});
+
+async function run(name: string, image: string, publish: { hostPort: number; containerPort: number }[] = []) {
+  const spec = {
+    name,
+    image,
+    labels: {},
+    env: {},
+    volumes: [],
+    network: 'web-gateway',
+    restart: 'no',
+    publish,
+  } as const;
+  const id = await createContainer(remote.engine, spec, noSignal);
+  await startContainer(remote.engine, id, noSignal);
+  return id;
+}
+
+for (const image of [...oldProxyImages, proxyImage]) {
+  describe(image, () => {
+    let proxy: string;
+    before(async () => {
+      proxy = await run('reverse-proxy', image, [{ hostPort: 80, containerPort: 80 }]);
+      await waitForWorkers(remote.engine, proxy, 20_000, noSignal);
+    });
+    after(() => removeContainer(remote.engine, proxy, { force: true }, noSignal));
+
+    async function switchTo(slot: SlotName, deployment: string): Promise<void> {
+      const view = await lookAtProxy(remote.engine, proxy, ['tiny'], noSignal);
+      const identity = { service: 'tiny', slot, deployment };
+      const route = { hosts: [], path: '/', stripPath: false, maxBody: '1m' };
+      const files = filesToServe(view, { ...identity, port: 8080, route, nginxVersion: view.nginxVersion });
+      const expect = markerAnswer(identity);
+      assert.deepEqual(await switchProxy(remote.engine, proxy, { files, service: 'tiny', expect }), {
+        kind: 'switched',
+      });
+    }
+
+    test(`${SWITCHES} switches under kept connections lose no request`, async () => {
+      await switchTo('BLUE', 'first');
+      const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 24, fresh: 4, pauseMs: 5 });
+      await traffic.settle(200);
+      for (let number = 1; number <= SWITCHES; number += 1) {
+        await switchTo(number % 2 === 0 ? 'BLUE' : 'GREEN', `d${number}`);
+      }
+      const counted = await traffic.stop();
+      assert.equal(counted.failed, 0, describeTraffic(counted));
+      assert.ok(counted.sent > 1000, `only ${counted.sent} requests`);
+    });
+  });
+}

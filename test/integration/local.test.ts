@@ -1,0 +1,107 @@
+/**
+ * `--host local`: this machine's own engine as the host. So that the tests touch nobody's containers, a lab host's
+ * engine and published port are brought to this machine by `ssh -L`; to the program they are local.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Host } from '../machines/host';
+import { type Lab, startLab } from '../machines/lab';
+import { type CliOutcome, runCli } from './cli';
+import { type App, assertNothingLeft, containers, copyApp, images } from './fixtures';
+
+let lab: Lab;
+let host: Host;
+let app: App;
+let tunnel: ChildProcess;
+let port: number;
+let socket: string;
+
+before(async () => {
+  lab = await startLab();
+  host = await (await lab.host({ engine: '28.5' })).dockerReady();
+  await lab.images('nginx:1.30-alpine', 'python:3.13-alpine');
+  await host.load('nginx:1.30-alpine');
+  await host.load('python:3.13-alpine');
+  app = copyApp('uptimer');
+  socket = path.join(lab.folder, 'local.sock');
+  port = await freePort();
+  tunnel = spawn(
+    'ssh',
+    [
+      '-N',
+      '-F',
+      lab.sshConfigFile,
+      '-L',
+      `${socket}:/run/docker.sock`,
+      '-L',
+      `127.0.0.1:${port}:127.0.0.1:${port}`,
+      host.name,
+    ],
+    { stdio: 'ignore' },
+  );
+  for (let tries = 0; !existsSync(socket); tries += 1) {
+    assert.ok(tries < 200, 'ssh -L did not come up within 10 s');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+});
+after(async () => {
+  tunnel.kill();
+  app.remove();
+  await lab.stop();
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port: free } = server.address() as net.AddressInfo;
+      server.close(() => resolve(free));
+    });
+  });
+}
+
+function deploy(publish = port): Promise<CliOutcome> {
+  return runCli(lab, ['deploy', '--host', 'local', '--publish', String(publish), '--json'], {
+    cwd: app.folder,
+    env: { DOCKER_HOST: `unix://${socket}` },
+  });
+}
+
+test('two releases go live on this machine; nothing is sent, nothing is lost', async () => {
+  for (const [version, live] of [
+    ['1', 'BLUE'],
+    ['2', 'GREEN'],
+  ] as const) {
+    app.setVersion(version);
+    const { code, result, stdout } = await deploy();
+    assert.equal(code, 0, stdout);
+    assert.equal(result?.live, live);
+    assert.equal(result.bytesSent, 0);
+    assert.equal(result.requests.failed, 0);
+    assert.ok(result.requests.sent > 0);
+    const answer = await fetch(`http://127.0.0.1:${port}/`);
+    assert.match(await answer.text(), new RegExp(`^uptimer ${version} `));
+  }
+  assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE exited', 'uptimer_GREEN running']);
+  await assertNothingLeft(host);
+});
+
+test('images of releases beyond the last three are removed, and no others', async () => {
+  for (const version of ['3', '4', '5']) {
+    app.setVersion(version);
+    assert.equal((await deploy()).code, 0);
+  }
+  const left = await images(host);
+  assert.equal(left.filter((name) => name.startsWith('uptimer:')).length, 3);
+  assert.ok(left.includes('python:3.13-alpine'));
+});
+
+test('a proxy that publishes another port is not bent to the wish: the error says how to go on', async () => {
+  const other = await freePort();
+  const { code, result } = await deploy(other);
+  assert.equal(code, 2);
+  assert.match(result?.error?.message ?? '', new RegExp(`publishes port ${port}, not ${other}`));
+});

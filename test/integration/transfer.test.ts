@@ -1,0 +1,331 @@
+/** Images go from the local engine to every engine of the matrix as the layers that are missing there, or not at all. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { buildImage } from '../../src/docker/build';
+import type { DockerEngine } from '../../src/docker/engine';
+import { inspectImage, removeImage } from '../../src/docker/images';
+import { loadArchive } from '../../src/docker/load';
+import { type LayerBlob, LAYER_TYPE, LayoutWriter } from '../../src/docker/ociLayout';
+import { openSaved, readSaved } from '../../src/docker/savedImage';
+import { transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
+import { tinyImage } from '../machines/images';
+import type { Host } from '../machines/host';
+import { type Lab, startLab } from '../machines/lab';
+import {
+  BuildFolder,
+  buildSmallApp,
+  deployError,
+  localEngine,
+  noSignal,
+  recordBuild,
+  type RemoteEngine,
+  remoteEngine,
+  removeImages,
+} from './engines';
+
+// Of this run alone: another one may use the same engine at the same time.
+const NAME = `blue-green-transfer-test-${process.pid}`;
+const TEMPORARY = 'blue-green-incoming:transfer-test';
+
+let lab: Lab;
+let source: DockerEngine;
+
+before(async () => {
+  lab = await startLab();
+  await lab.images(tinyImage);
+  source = await localEngine(lab);
+  await buildSmallApp(source, `${NAME}:1`, 'one');
+  await buildSmallApp(source, `${NAME}:2`, 'two');
+  await buildSmallApp(source, `${NAME}:large`, 'large', 40_000);
+  await buildManyLayers();
+});
+after(async () => {
+  await removeImages(source, NAME);
+  source.close();
+  await lab.stop();
+});
+
+/** Two releases of an image with more than a hundred layers, empty ones and one that comes three times among them. */
+async function buildManyLayers(): Promise<void> {
+  const copies = Array.from({ length: 100 }, (_, n) => `COPY file${n} /`);
+  const again = ['COPY file1 /', 'WORKDIR /empty', 'RUN true', 'COPY file1 /', 'WORKDIR /', 'COPY line.txt /'];
+  const files = Object.fromEntries(copies.map((_, n) => [`file${n}`, `${n}`]));
+  const Dockerfile = [`FROM ${tinyImage}`, 'RUN echo > /noise', ...copies, ...again, ''].join('\n');
+  const folder = new BuildFolder({ Dockerfile, ...files, 'line.txt': 'many' });
+  await buildImage(source, folder.spec(`${NAME}:many1`), recordBuild().events, noSignal);
+  folder.write({ 'line.txt': 'more' });
+  await buildImage(source, folder.spec(`${NAME}:many2`), recordBuild().events, noSignal);
+  folder.remove();
+}
+
+interface Sent {
+  readonly result: TransferResult;
+  readonly notes: readonly string[];
+}
+
+async function send(
+  target: DockerEngine,
+  tag: string,
+  more: Partial<TransferOptions> = {},
+  signal = noSignal,
+  lookUp?: Parameters<typeof transferImage>[5],
+): Promise<Sent> {
+  const notes: string[] = [];
+  const options: TransferOptions = {
+    temporaryTag: TEMPORARY,
+    finalTag: tag,
+    onProgress: () => undefined,
+    onNote: (text) => notes.push(text),
+    ...more,
+  };
+  return { result: await transferImage(source, target, tag, options, signal, lookUp), notes };
+}
+
+/** Says of every image that all of it but the topmost layer is there. */
+const liar: Parameters<typeof transferImage>[5] = (_target, image) => Promise.resolve(image.layers.length - 1);
+
+async function tags(host: Host): Promise<string[]> {
+  const out = await host.mustExec("docker images --format '{{.Repository}}:{{.Tag}}' | sort");
+  return out.split('\n').filter((tag) => tag !== '');
+}
+
+/** Proves an image by a container that reads its files: the topmost layer's and the lowest's. */
+async function readsLine(host: Host, tag: string): Promise<string> {
+  // The log is kept by Docker: what `docker run` itself shows of a container that ends at once may be lost.
+  const script = `id=$(docker run -d --network none ${tag} sh -c 'cat /line.txt; echo; wc -c < /noise') &&
+    test "$(docker wait $id)" = 0; docker logs $id; docker rm $id >/dev/null`;
+  return (await host.mustExec(script)).trim().split('\n')[0] ?? '';
+}
+
+for (const engine of ['20.10', '26.1', '28.5'] as const) {
+  describe(`to Docker ${engine}`, () => {
+    let host: Host;
+    let remote: RemoteEngine;
+    before(async () => {
+      host = await (await lab.host({ engine })).dockerReady();
+      remote = await remoteEngine(lab, host.name);
+    });
+    after(() => remote.close());
+
+    test('the first image goes in full, a change of one line as its layer, the same image not at all', async () => {
+      const first = (await send(remote.engine, `${NAME}:1`)).result;
+      assert.equal(first.full, true);
+      assert.equal(await readsLine(host, `${NAME}:1`), 'one');
+
+      const wire = remote.transport.bytesSent;
+      const second = (await send(remote.engine, `${NAME}:2`)).result;
+      assert.deepEqual([second.full, second.sentLayers, second.reason], [false, 1, undefined]);
+      assert.ok(remote.transport.bytesSent - wire < 20_000, `${remote.transport.bytesSent - wire} bytes on the wire`);
+      assert.ok(second.sentBytes > 0 && second.sentBytes < 5_000, `${second.sentBytes} bytes of image data`);
+      assert.equal(await readsLine(host, `${NAME}:2`), 'two');
+
+      const third = (await send(remote.engine, `${NAME}:2`, { finalTag: `${NAME}:again` })).result;
+      assert.deepEqual([third.sentBytes, third.sentLayers], [0, 0]);
+      assert.equal(await readsLine(host, `${NAME}:again`), 'two');
+      assert.deepEqual(await tags(host), [`${NAME}:1`, `${NAME}:2`, `${NAME}:again`]);
+      const there = await inspectImage(remote.engine, `${NAME}:2`, noSignal);
+      assert.deepEqual(there?.layers, (await inspectImage(source, `${NAME}:2`, noSignal))?.layers);
+    });
+
+    test('a host that lacks a layer it was thought to have gets the whole image', async () => {
+      await host.fresh();
+      const { result, notes } = await send(remote.engine, `${NAME}:2`, {}, noSignal, liar);
+      assert.equal(result.full, true);
+      assert.match(result.reason ?? '', /./);
+      assert.match(notes.join(), /Sending the whole image/);
+      assert.equal(await readsLine(host, `${NAME}:2`), 'two');
+      assert.deepEqual(await tags(host), [`${NAME}:2`]);
+    });
+
+    test('a name that another image has moves only when the new image is complete', async () => {
+      await host.fresh();
+      await send(remote.engine, `${NAME}:1`, { finalTag: `${NAME}:moving` });
+      const { result } = await send(remote.engine, `${NAME}:2`, { finalTag: `${NAME}:moving` });
+      assert.equal(result.sentLayers, 1);
+      assert.equal(await readsLine(host, `${NAME}:moving`), 'two');
+    });
+
+    // Once: registering so many layers takes its time.
+    if (engine === '26.1') {
+      test('more than a hundred layers, empty and repeated ones among them; some are there from another service', async () => {
+        await host.fresh();
+        await send(remote.engine, `${NAME}:1`);
+        const first = (await send(remote.engine, `${NAME}:many1`)).result;
+        assert.deepEqual([first.skippedLayers, first.reason], [1, undefined], 'the base is shared');
+        assert.ok(first.sentLayers > 104, `${first.sentLayers} layers`);
+        assert.equal(await readsLine(host, `${NAME}:many1`), 'many');
+        const second = (await send(remote.engine, `${NAME}:many2`)).result;
+        assert.deepEqual([second.sentLayers, second.reason], [1, undefined]);
+        assert.equal(await readsLine(host, `${NAME}:many2`), 'more');
+        assert.deepEqual(await tags(host), [`${NAME}:1`, `${NAME}:many1`, `${NAME}:many2`]);
+      });
+    }
+
+    test('a cancelled transfer leaves the tags as they were', async () => {
+      await host.fresh();
+      await send(remote.engine, `${NAME}:1`, { finalTag: `${NAME}:kept` });
+      const control = new AbortController();
+      const onProgress: TransferOptions['onProgress'] = ({ bytes }) => {
+        if (bytes > 5_000_000) {
+          control.abort();
+        }
+      };
+      await assert.rejects(
+        send(remote.engine, `${NAME}:large`, { finalTag: `${NAME}:kept`, onProgress }, control.signal),
+        deployError('cancelled', /Cancelled/),
+      );
+      assert.deepEqual(await tags(host), [`${NAME}:kept`]);
+      assert.equal(await readsLine(host, `${NAME}:kept`), 'one');
+    });
+
+    test('a line cut in the middle is a plain error, and the tags are as they were', async () => {
+      await host.fresh();
+      const link = await lab.slowLink(host, {});
+      const cut = await remoteEngine(lab, link.alias);
+      let told = 0;
+      const onProgress: TransferOptions['onProgress'] = ({ bytes }) => {
+        told = bytes;
+        if (bytes > 5_000_000) {
+          link.cut();
+        }
+      };
+      await assert.rejects(
+        send(cut.engine, `${NAME}:large`, { onProgress }),
+        deployError('transfer', /^The connection to .* was lost while the image was being sent\.$/, (error) =>
+          assert.match(error.hint ?? '', /network/),
+        ),
+      );
+      cut.close();
+      assert.ok(told > 5_000_000);
+      assert.deepEqual(await tags(host), []);
+    });
+
+    test('two images at once do not meet', async () => {
+      await host.fresh();
+      await Promise.all([
+        send(remote.engine, `${NAME}:1`, { temporaryTag: `${TEMPORARY}-a` }),
+        send(remote.engine, `${NAME}:2`, { temporaryTag: `${TEMPORARY}-b` }),
+      ]);
+      assert.deepEqual([await readsLine(host, `${NAME}:1`), await readsLine(host, `${NAME}:2`)], ['one', 'two']);
+      assert.deepEqual(await tags(host), [`${NAME}:1`, `${NAME}:2`]);
+    });
+
+    test('a full disk is said in plain words', async () => {
+      const small = await (await lab.host({ engine, name: `small-${engine}`, disk: '120m' })).dockerReady();
+      const full = await remoteEngine(lab, small.name);
+      await small.fillDisk(12_000_000);
+      await assert.rejects(send(full.engine, `${NAME}:large`), deployError('transfer', /^The disk of .* is full\.$/));
+      await small.freeDisk();
+      assert.deepEqual(await tags(small), []);
+      await send(full.engine, `${NAME}:1`);
+      assert.equal(await readsLine(small, `${NAME}:1`), 'one');
+      full.close();
+      await small.remove();
+    });
+  });
+}
+
+// 26.1 does not yet say whether all of an image is there.
+for (const version of ['26.1', '28.5'] as const) {
+  describe(`containerd's store of Docker ${version}`, () => {
+    let host: Host;
+    let remote: RemoteEngine;
+    const BASE = `${NAME}-base:compressed`;
+    before(async () => {
+      host = await (
+        await lab.host({ engine: version, store: 'containerd', name: `compressed-${version}` })
+      ).dockerReady();
+      remote = await remoteEngine(lab, host.name);
+      await loadCompressed(remote.engine, tinyImage, BASE);
+    });
+    after(async () => {
+      remote.close();
+      await host.remove();
+    });
+
+    test('a base that the host has in compressed form only is no reason for a broken image', async () => {
+      const { result } = await send(remote.engine, `${NAME}:1`);
+      assert.equal(result.full, true);
+      assert.equal(result.reason, undefined, 'it was asked for beforehand, not found out afterwards');
+      assert.equal(await readsLine(host, `${NAME}:1`), 'one');
+      assert.equal((await send(remote.engine, `${NAME}:2`)).result.sentLayers, 1);
+      assert.equal(await readsLine(host, `${NAME}:2`), 'two');
+      assert.deepEqual(await tags(host), [BASE, `${NAME}:1`, `${NAME}:2`].sort());
+    });
+
+    test('nor when nobody asked beforehand: the loaded image is looked at', async () => {
+      for (const tag of ['1', '2']) {
+        await removeImage(remote.engine, `${NAME}:${tag}`, noSignal);
+      }
+      const { result } = await send(remote.engine, `${NAME}:1`, {}, noSignal, () => Promise.resolve(1));
+      assert.equal(result.full, true);
+      assert.match(result.reason ?? '', /./);
+      assert.equal(await readsLine(host, `${NAME}:1`), 'one');
+    });
+
+    if (version === '26.1') {
+      test('a build says that this Docker cannot', async () => {
+        const folder = new BuildFolder({ Dockerfile: `FROM ${BASE}\n` });
+        await assert.rejects(
+          buildImage(remote.engine, folder.spec(`${NAME}:never`), recordBuild().events, noSignal),
+          deployError('build', /^Docker 26\.\S+ on .* cannot build while it keeps images in containerd\.$/),
+        );
+        folder.remove();
+      });
+      return;
+    }
+
+    for (const engine of ['20.10', '28.5'] as const) {
+      test(`is a source as well: its compressed layers arrive on Docker ${engine}`, async () => {
+        const dockerfile = `FROM ${BASE}\nCOPY line.txt noise /\n`;
+        const folder = new BuildFolder({ Dockerfile: dockerfile, 'line.txt': 'far', noise: 'x' });
+        await buildImage(remote.engine, folder.spec(`${NAME}:far1`), recordBuild().events, noSignal);
+        folder.write({ 'line.txt': 'farther' });
+        await buildImage(remote.engine, folder.spec(`${NAME}:far2`), recordBuild().events, noSignal);
+        folder.remove();
+        const goal = await (await lab.host({ engine, name: `goal-${engine}` })).dockerReady();
+        const target = await remoteEngine(lab, goal.name);
+        const bring = (tag: string): Promise<TransferResult> => {
+          const onNote = (text: string): never => assert.fail(text);
+          const options = { temporaryTag: TEMPORARY, finalTag: tag, onProgress: () => undefined, onNote };
+          return transferImage(remote.engine, target.engine, tag, options, noSignal);
+        };
+        const first = await bring(`${NAME}:far1`);
+        const second = await bring(`${NAME}:far2`);
+        assert.deepEqual([first.full, second.full, second.sentLayers], [true, false, 1]);
+        assert.equal(await readsLine(goal, `${NAME}:far1`), 'far');
+        assert.equal(await readsLine(goal, `${NAME}:far2`), 'farther');
+        target.close();
+        await goal.remove();
+      });
+    }
+  });
+}
+
+/** Loads an image with its layers as gzip, as an engine has it that pulled it from a registry. */
+async function loadCompressed(target: DockerEngine, reference: string, tag: string): Promise<void> {
+  const image = await inspectImage(source, reference, noSignal);
+  assert.ok(image !== undefined);
+  const writer = new LayoutWriter();
+  const blobs: LayerBlob[] = [];
+  const feed = async (): Promise<void> => {
+    const saved = await openSaved(source, reference, noSignal);
+    const config = await readSaved(saved, image.layers, image.id, undefined, async ({ index, content }) => {
+      const blob = gzipSync(await buffer(content as AsyncIterable<Buffer>));
+      const digest = `sha256:${createHash('sha256').update(blob).digest('hex')}`;
+      blobs[index] = { digest, size: blob.length, mediaType: `${LAYER_TYPE}+gzip` };
+      await writer.layer(
+        digest,
+        blob.length,
+        (async function* () {
+          yield await Promise.resolve(blob);
+        })(),
+      );
+    });
+    await writer.finish(tag, config, blobs);
+  };
+  await Promise.all([feed(), loadArchive(target, writer.stream, () => undefined, noSignal)]);
+}

@@ -1,0 +1,99 @@
+/** The other ways to a host: built there, by way of a registry, and hosts that are Docker contexts. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import type { TransferConfig } from '../../src/model';
+import type { Host } from '../machines/host';
+import { proxyImage, pythonImage } from '../machines/images';
+import { type Lab, startLab } from '../machines/lab';
+import { startRegistry } from '../machines/registry';
+import { type CliOutcome, runCli } from './cli';
+import { type App, assertNothingLeft, copyApp, get, images } from './fixtures';
+
+let lab: Lab;
+let host: Host;
+let app: App;
+
+before(async () => {
+  lab = await startLab();
+  host = await (await lab.host({ engine: '26.1' })).dockerReady();
+  await lab.images(pythonImage, proxyImage);
+  app = copyApp('uptimer');
+});
+after(async () => {
+  app.remove();
+  await lab.stop();
+});
+
+async function deploy(
+  version: string,
+  transfer: object | string,
+  env: Record<string, string> = {},
+  name = host.name,
+): Promise<CliOutcome> {
+  app.setVersion(version);
+  app.write('bluegreen.json', JSON.stringify({ services: { uptimer: { transfer } } }));
+  return runCli(lab, ['deploy', '--host', name, '--json'], { cwd: app.folder, env });
+}
+
+async function assertServes(version: string, { code, stdout }: CliOutcome): Promise<void> {
+  assert.equal(code, 0, stdout);
+  assert.match((await get(host)).text, new RegExp(`^uptimer ${version} `));
+  await assertNothingLeft(host);
+}
+
+test('built on the host: only the context goes there, and no Docker is needed here', async () => {
+  await host.load(pythonImage);
+  await host.load(proxyImage);
+  const way: TransferConfig['way'] = 'host';
+  const outcome = await deploy('1', way, { DOCKER_HOST: 'unix:///nothing/there.sock' });
+  await assertServes('1', outcome);
+  assert.ok(
+    outcome.events.some((event) => event.type === 'stage' && event.stage === 'transfer' && event.status === 'skipped'),
+  );
+});
+
+test('by way of a registry of this machine that asks for a login', async () => {
+  const registry = await startRegistry({ login: { user: 'ann' } });
+  const repository = `localhost:${registry.port}/ann/uptimer`;
+  const login = path.join(lab.folder, 'login');
+  mkdirSync(login);
+  try {
+    const refused = await deploy('2', { registry: repository }, { DOCKER_CONFIG: login });
+    assert.equal(refused.code, 7, refused.stdout);
+    assert.match(refused.result?.error?.hint ?? '', /docker login/);
+    assert.match((await get(host)).text, /^uptimer 1 /);
+
+    const auths = { [`localhost:${registry.port}`]: { auth: Buffer.from('ann:hush').toString('base64') } };
+    writeFileSync(path.join(login, 'config.json'), JSON.stringify({ auths }));
+    const first = await deploy('2', { registry: repository }, { DOCKER_CONFIG: login });
+    await assertServes('2', first);
+    const second = await deploy('3', { registry: repository }, { DOCKER_CONFIG: login });
+    await assertServes('3', second);
+    assert.ok(second.stdout.includes('1 layer sent'), second.stdout);
+    assert.ok(!second.stdout.includes('hush'));
+    assert.deepEqual(
+      (await images(host)).filter((name) => name.startsWith('localhost')),
+      [],
+    );
+  } finally {
+    await registry.stop();
+  }
+});
+
+test('a Docker context that leads to the host by ssh, and one that does not exist', async () => {
+  const docker = path.join(lab.folder, 'docker');
+  const id = createHash('sha256').update('prod').digest('hex');
+  mkdirSync(path.join(docker, 'contexts/meta', id), { recursive: true });
+  const endpoint = { docker: { Host: `ssh://${host.name}` } };
+  writeFileSync(
+    path.join(docker, 'contexts/meta', id, 'meta.json'),
+    JSON.stringify({ Name: 'prod', Endpoints: endpoint }),
+  );
+  await assertServes('4', await deploy('4', 'ssh', { DOCKER_CONFIG: docker }, 'context:prod'));
+  const { code, stdout } = await deploy('4', 'ssh', { DOCKER_CONFIG: docker }, 'context:nothing');
+  assert.equal(code, 8);
+  assert.match(stdout, /There is no Docker context nothing on this machine/);
+});

@@ -1,0 +1,287 @@
+import type Docker from 'dockerode';
+import { buffer } from 'node:stream/consumers';
+import { isDeepStrictEqual } from 'node:util';
+import { pack, type Pack } from 'tar-stream';
+import { lastLines, type Outcome } from './command';
+import type { Engine } from './engine';
+import { execInContainer } from './execInContainer';
+import { hostImage, type DockerVersion } from './images';
+import type { KeyPair } from './keys';
+
+/** What a test server is to be like. */
+export interface HostOptions {
+  /** Docker's version on it. Default: 28.5. */
+  readonly engine?: DockerVersion;
+  /** Its name and ssh alias. Default: `prod-2010`, `prod-26` or `prod-28`, after the version. */
+  readonly name?: string;
+  /** False for a machine with sshd alone. */
+  readonly docker?: boolean;
+  /** Where Docker keeps images. Default: containerd's store on 28.5, overlay2 on the others. */
+  readonly store?: 'overlay2' | 'containerd';
+  /** Size of a disk of its own for Docker, in memory, such as `600m` (lost on a restart). Default: the machine's disk. */
+  readonly disk?: string;
+}
+
+/** What the lab has laid out for a host before it starts. */
+export interface HostPlace {
+  readonly name: string;
+  /** The container's name. */
+  readonly container: string;
+  readonly network: string;
+  readonly networkAddress: string;
+  /** Ports of 127.0.0.1 that lead to the host, where its own address cannot be reached. */
+  readonly published?: { readonly ssh: number; readonly http: number };
+  readonly labels: Record<string, string>;
+  readonly hostKeys: { readonly ed25519: KeyPair; readonly ecdsa: KeyPair };
+  readonly authorizedKey: string;
+  readonly password: string;
+  readonly identityFile: string;
+  readonly knownHostsFile: string;
+  readonly sshConfigFile: string;
+  /** Folder of saved images, /saved on the host. */
+  readonly savedFolder: string;
+  /** Sees to it that an image lies in that folder under a name. */
+  readonly saved: (image: string, file: string) => Promise<void>;
+}
+
+const readyLimitSeconds = 60;
+const rebootLimitSeconds = 30;
+
+/** A production server: a container with sshd and a Docker engine of its own. */
+export class Host {
+  /** Its name, its hostname, and its alias in the lab's ssh config. */
+  readonly name: string;
+  /** Where it is reached: the same over restarts. */
+  readonly address: string;
+  readonly sshPort: number;
+  /** Where its port 80 is reached: `http://ADDRESS[:PORT]`. */
+  readonly url: string;
+  /** May use Docker. Others who can log in: `root`, and `nodocker`, who may not. */
+  readonly user = 'deploy';
+  /** Password of `deploy`, for tests of that way in. */
+  readonly password: string;
+  /** Public host key that known_hosts names, `TYPE BASE64`. sshd has an ecdsa key besides. */
+  readonly hostKey: string;
+  readonly identityFile: string;
+  readonly knownHostsFile: string;
+  readonly sshConfigFile: string;
+
+  private constructor(
+    private readonly container: Docker.Container,
+    private readonly engine: Engine,
+    private readonly place: HostPlace,
+    readonly hasDocker: boolean,
+    private readonly onRemoved: () => void,
+  ) {
+    const { published } = place;
+    this.name = place.name;
+    this.address = published === undefined ? place.networkAddress : '127.0.0.1';
+    this.sshPort = published?.ssh ?? 22;
+    this.url = published === undefined ? `http://${this.address}` : `http://${this.address}:${String(published.http)}`;
+    this.password = place.password;
+    this.hostKey = place.hostKeys.ed25519.publicKey;
+    this.identityFile = place.identityFile;
+    this.knownHostsFile = place.knownHostsFile;
+    this.sshConfigFile = place.sshConfigFile;
+  }
+
+  /** Creates the container, puts the keys in place, and starts it. Docker is ready a little later: {@link dockerReady}. */
+  static async start(engine: Engine, place: HostPlace, options: HostOptions, onRemoved: () => void): Promise<Host> {
+    const version = options.engine ?? '28.5';
+    const store = options.store ?? (version === '28.5' ? 'containerd' : 'overlay2');
+    const hasDocker = options.docker ?? true;
+    // (The types of dockerode lack CgroupnsMode.)
+    const description: Docker.ContainerCreateOptions & { HostConfig: { CgroupnsMode: 'private' } } = {
+      name: place.container,
+      Hostname: place.name,
+      Image: hostImage(version),
+      Labels: place.labels,
+      Env: [`DOCKER=${hasDocker ? 'on' : 'off'}`, `STORE=${store}`],
+      StopTimeout: rebootLimitSeconds,
+      HostConfig: {
+        // As --privileged, less CAP_SYS_RESOURCE, which a sandboxed machine may not have to give.
+        CapAdd: ['ALL'],
+        CapDrop: ['SYS_RESOURCE'],
+        SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
+        MaskedPaths: [],
+        ReadonlyPaths: [],
+        DeviceCgroupRules: ['a *:* rwm'],
+        // The groups of its containers lie below its own group, and go with it.
+        CgroupnsMode: 'private',
+        Tmpfs: { '/run': '', ...(options.disk === undefined ? {} : { '/var/lib/docker': `size=${options.disk}` }) },
+        Binds: [`${place.savedFolder}:/saved:ro`],
+        PortBindings: portBindings(place),
+      },
+      NetworkingConfig: { EndpointsConfig: { [place.network]: endpoint(place) } },
+    };
+    const container = await engine.docker.createContainer(description);
+    const host = new Host(container, engine, place, hasDocker, onRemoved);
+    await container.putArchive(await buffer(keyFiles(place)), { path: '/' });
+    await container.start();
+    const settle = 'chpasswd && for user in deploy nodocker; do chown -R $user: /home/$user; done';
+    await host.mustExec(settle, `deploy:${place.password}\n`);
+    return host;
+  }
+
+  /** Runs a program on the host as root, not by way of ssh. A string is run by `sh`. */
+  exec(command: string | readonly string[], input?: string | NodeJS.ReadableStream): Promise<Outcome> {
+    const argv = typeof command === 'string' ? ['sh', '-c', command] : command;
+    return execInContainer(this.container, argv, input);
+  }
+
+  /** As {@link exec}; a non-zero exit is an error. Returns what the program wrote. */
+  async mustExec(command: string | readonly string[], input?: string | NodeJS.ReadableStream): Promise<string> {
+    const { code, stdout, stderr } = await this.exec(command, input);
+    if (code !== 0) {
+      const shown = typeof command === 'string' ? command : command.join(' ');
+      throw new Error(
+        `${this.name}: ${shown} ended with ${String(code)}:\n${lastLines(stderr.trim() === '' ? stdout : stderr, 15)}`,
+      );
+    }
+    return stdout;
+  }
+
+  /** Waits until the host's Docker answers. Rejects with dockerd's last lines when it ends, or after a minute. */
+  async dockerReady(): Promise<this> {
+    if (!this.hasDocker) throw new Error(`${this.name} is a machine without Docker.`);
+    const wait = `until docker version >/dev/null 2>&1; do [ ! -e /run/dockerd.ended ] || exit 3; sleep 0.05; done`;
+    const { code } = await this.exec(['timeout', String(readyLimitSeconds), 'bash', '-c', wait]);
+    if (code === 0) return this;
+    const { stdout } = await this.exec('tail -n 15 /var/log/dockerd.log');
+    const why = code === 3 ? 'ended' : `gave no answer in ${String(readyLimitSeconds)} s`;
+    throw new Error(`${this.name}: its dockerd ${why}. Its last lines:\n${stdout}`);
+  }
+
+  /** Gives the host an image of the local engine, under the same name, unless it has it already. */
+  async load(image: string): Promise<void> {
+    const { Id: id, RootFS: rootFs, Created: created } = await this.engine.docker.getImage(image).inspect();
+    const there = await this.exec(['docker', 'image', 'inspect', image]);
+    if (there.code === 0) {
+      // (The id says nothing: with containerd's store it is the manifest's, not the configuration's.)
+      const [found] = JSON.parse(there.stdout) as Pick<Docker.ImageInspectInfo, 'RootFS' | 'Created'>[];
+      if (found?.Created === created && isDeepStrictEqual(found.RootFS.Layers, rootFs.Layers)) return;
+    }
+    const file = `${image.replaceAll(/[^\w.-]/g, '_')}-${id.replace(/^sha256:/, '').slice(0, 16)}.tar`;
+    await this.place.saved(image, file);
+    await this.mustExec(['docker', 'load', '--quiet', '--input', `/saved/${file}`]);
+  }
+
+  /**
+   * Takes everything off the host's Docker, so that tests can share hosts: containers, networks, volumes,
+   * build cache, and all images but those named in `keepImages`.
+   */
+  async fresh(keepImages: readonly string[] = []): Promise<void> {
+    await this.mustExec(['bash', '-c', freshScript, 'fresh', ...keepImages]);
+  }
+
+  /** Fills the disk that Docker lies on until this much is left. Only for a host with a `disk` of its own. */
+  async fillDisk(leaveBytes: number): Promise<void> {
+    const free = Number(await this.mustExec('df --output=avail -B1 /var/lib/docker | tail -n 1'));
+    if (free > leaveBytes)
+      await this.mustExec(['fallocate', '-l', String(free - leaveBytes), '/var/lib/docker/ballast']);
+  }
+
+  /** Gives back what {@link fillDisk} took. */
+  async freeDisk(): Promise<void> {
+    await this.mustExec(['rm', '-f', '/var/lib/docker/ballast']);
+  }
+
+  /** Freezes the machine: connections stay open and nothing answers. */
+  async pause(): Promise<void> {
+    await this.container.pause();
+  }
+
+  async unpause(): Promise<void> {
+    await this.container.unpause();
+  }
+
+  /** Pulls the network plug: packets go nowhere, the machine runs on. */
+  async disconnect(): Promise<void> {
+    await this.engine.docker.getNetwork(this.place.network).disconnect({ Container: this.container.id, Force: true });
+  }
+
+  async connect(): Promise<void> {
+    await this.engine.docker
+      .getNetwork(this.place.network)
+      .connect({ Container: this.container.id, EndpointConfig: endpoint(this.place) });
+  }
+
+  /** Boots the machine anew: in order, or as after a power cut. Wait for {@link dockerReady} afterwards. */
+  async restart(how: 'reboot' | 'power cut' = 'reboot'): Promise<void> {
+    if (how === 'power cut') await this.container.kill();
+    else await this.container.stop({ t: rebootLimitSeconds });
+    await this.container.start();
+  }
+
+  /** Ends dockerd in order, and with it all containers, and starts it anew. Returns when it answers. */
+  async restartDocker(): Promise<void> {
+    // The machine's own start script waits for its dockerd only; this one is a child of nobody.
+    const script = `
+      pid=$(cat /var/run/docker.pid); kill -TERM "$pid"
+      while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+      # The start script notices the end of its own one a little later, and says so in this file.
+      for try in $(seq 20); do [ -e /run/dockerd.ended ] && break; sleep 0.05; done
+      rm -f /run/dockerd.ended
+      setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &`;
+    await this.mustExec(['bash', '-c', script]);
+    await this.dockerReady();
+  }
+
+  /** Bytes that the machine has received and sent over its network since it was started (or connected). */
+  async wireBytes(): Promise<{ received: number; sent: number }> {
+    const text = await this.mustExec(
+      'cat /sys/class/net/eth0/statistics/rx_bytes /sys/class/net/eth0/statistics/tx_bytes',
+    );
+    const [received = 0, sent = 0] = text.trim().split('\n').map(Number);
+    return { received, sent };
+  }
+
+  /** Removes the machine and its disks. */
+  async remove(): Promise<void> {
+    await this.container.remove({ force: true, v: true });
+    this.onRemoved();
+  }
+}
+
+const freshScript = `
+set -e
+containers=$(docker ps -aq)
+[ -z "$containers" ] || docker rm -f -v $containers
+networks=$(docker network ls -q --filter type=custom)
+[ -z "$networks" ] || docker network rm $networks
+volumes=$(docker volume ls -q)
+[ -z "$volumes" ] || docker volume rm -f $volumes
+images=$(docker image ls --all --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | while read -r name id; do
+  case " $* " in *" $name "*) ;; *) case $name in *'<none>'*) echo "$id" ;; *) echo "$name" ;; esac ;; esac
+done)
+# (Nameless ones that a kept image is made from cannot go, and need not.)
+[ -z "$images" ] || docker rmi -f $images || true
+docker builder prune -a -f
+`;
+
+function endpoint(place: HostPlace): Docker.EndpointSettings {
+  return {
+    IPAMConfig: { IPv4Address: place.networkAddress },
+    Aliases: [`${place.name}.internal`],
+  };
+}
+
+function portBindings({ published }: HostPlace): Docker.PortMap {
+  if (published === undefined) return {};
+  const onLoopback = (port: number): Docker.PortBinding[] => [{ HostIp: '127.0.0.1', HostPort: String(port) }];
+  return { '22/tcp': onLoopback(published.ssh), '80/tcp': onLoopback(published.http) };
+}
+
+function keyFiles({ hostKeys, authorizedKey }: HostPlace): Pack {
+  const files = pack();
+  for (const [type, key] of Object.entries(hostKeys)) {
+    files.entry({ name: `etc/ssh/ssh_host_${type}_key`, mode: 0o600 }, key.privateKey);
+    files.entry({ name: `etc/ssh/ssh_host_${type}_key.pub`, mode: 0o644 }, `${key.publicKey}\n`);
+  }
+  for (const home of ['root', 'home/deploy', 'home/nodocker']) {
+    files.entry({ name: `${home}/.ssh`, type: 'directory', mode: 0o700 });
+    files.entry({ name: `${home}/.ssh/authorized_keys`, mode: 0o600 }, `${authorizedKey}\n`);
+  }
+  files.finalize();
+  return files;
+}

@@ -1,0 +1,160 @@
+/**
+ * `npm test`: everything, or the parts named as arguments (`check`, `unit`, `integration`, `editor`). Ends with a plain
+ * count of tests passed and failed.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installEditor } from './editor/install';
+import { type Engine, startEngine } from './machines/engine';
+import { ensureImages, imageNames } from './machines/images';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+interface Count {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+interface Part {
+  readonly name: string;
+  run(): Promise<Count>;
+}
+
+/** The longest that one test file may take: a file that does not end is cut and counted, and the rest goes on. */
+const FILE_LIMIT_MINUTES = 15;
+
+/** Each compiler or linter run counts as one test. */
+const CHECKS: readonly (readonly [string, ...string[]])[] = [
+  ['tsc', '-p', '.'],
+  ['eslint', '.', '--max-warnings', '0'],
+  ['prettier', '--check', '.', '--log-level', 'warn'],
+];
+
+const parts: readonly Part[] = [
+  { name: 'check', run: check },
+  { name: 'unit', run: () => runTests(testFiles('test/unit'), 2) },
+  { name: 'integration', run: () => runTests([...testFiles('test/machines'), ...testFiles('test/integration')], 1) },
+  { name: 'editor', run: () => runTests(testFiles('test/editor'), 1) },
+];
+
+/** The engine that the machines run on; kept up from the first part that needs it to the end. */
+let engine: Engine | undefined;
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.filter((name) => !parts.some((part) => part.name === name));
+  if (unknown.length > 0) {
+    console.error(`No such part: ${unknown.join(', ')}. There are ${parts.map((part) => part.name).join(', ')}.`);
+    process.exitCode = 1;
+    return;
+  }
+  const chosen = parts.filter((part) => wanted.length === 0 || wanted.includes(part.name));
+  const begin = Date.now();
+  let passed = 0;
+  let failed = 0;
+  try {
+    await setUp(chosen.map((part) => part.name));
+    for (const part of chosen) {
+      say(`${part.name} …`);
+      const count = await part.run();
+      passed += count.passed;
+      failed += count.failed;
+      say(`${part.name}: ${count.passed} passed, ${count.failed} failed`);
+    }
+  } finally {
+    await engine?.stop();
+  }
+  say(`took ${Math.round((Date.now() - begin) / 1000)} s`);
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** Installs and builds what the chosen parts need. A second run finds it done. */
+async function setUp(names: readonly string[]): Promise<void> {
+  if (names.includes('integration') || names.includes('editor')) {
+    await mustRun('build', process.execPath, ['esbuild.mjs', '--production']);
+    engine = await startEngine(say);
+    await ensureImages(engine, imageNames, say);
+  }
+  if (names.includes('editor')) {
+    await installEditor();
+  }
+}
+
+async function check(): Promise<Count> {
+  let failed = 0;
+  for (const [tool, ...args] of CHECKS) {
+    const code = await execute(path.join(root, 'node_modules', '.bin', tool), args);
+    say(`${tool}: ${code === 0 ? 'ok' : 'failed'}`);
+    failed += code === 0 ? 0 : 1;
+  }
+  return { passed: CHECKS.length - failed, failed };
+}
+
+function testFiles(folder: string): string[] {
+  return readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
+    .map((file) => path.join(folder, file))
+    .sort();
+}
+
+/** Runs files with node's test runner, shown as they go, and counts from its own report. */
+async function runTests(files: readonly string[], concurrency: number): Promise<Count> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'blue-green-tests-'));
+  const report = path.join(folder, 'report.tap');
+  try {
+    const code = await execute(process.execPath, [
+      '--import',
+      'tsx',
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${FILE_LIMIT_MINUTES * 60_000}`,
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      '--test-reporter=tap',
+      `--test-reporter-destination=${report}`,
+      ...files,
+    ]);
+    const text = readFileSync(report, 'utf8');
+    const count = (name: string): number => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+    const failed = count('fail') + count('cancelled') + count('skipped') + count('todo');
+    return { passed: count('pass'), failed: code === 0 ? failed : Math.max(1, failed) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function mustRun(what: string, program: string, args: readonly string[]): Promise<void> {
+  const code = await execute(program, args);
+  if (code !== 0) {
+    throw new Error(`${what} failed with code ${code}.`);
+  }
+}
+
+function execute(program: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, ...(engine !== undefined && { DOCKER_HOST: `unix://${engine.socketPath}` }) };
+    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const stop = (): void => void child.kill('SIGTERM');
+    process.on('SIGINT', stop);
+    process.on('SIGTERM', stop);
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      process.off('SIGINT', stop);
+      process.off('SIGTERM', stop);
+      resolve(code ?? 1);
+    });
+  });
+}
+
+function say(text: string): void {
+  console.error(`[test] ${text}`);
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
+import type { BuildSpec } from '../../../src/docker/build';
+import { buildWithDockerCommand, needsDockerCommand } from '../../../src/docker/cliBuild';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'blue-green-command-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const spec: BuildSpec = {
+  context: '/app',
+  dockerfile: '/app/Dockerfile',
+  args: { V: '1' },
+  labels: { 'blue-green.service': 'shop' },
+  tag: 'shop:1',
+};
+const noSignal = new AbortController().signal;
+
+/** An engine of this machine, as far as the docker command is concerned. */
+const engine = { cliEnvironment: { DOCKER_HOST: 'unix:///run/lab.sock' }, description: 'this machine' };
+
+/** Puts a program in the place of the docker command that keeps how it was called and does as the script says. */
+function command(script: string): { readonly env: Record<string, string>; readonly called: () => string[] } {
+  const program = path.join(folder, 'docker');
+  const log = path.join(folder, 'called');
+  writeFileSync(program, `#!/bin/sh\nprintf '%s\\n' "$@" "$DOCKER_HOST" "$DOCKER_BUILDKIT" > ${log}\n${script}\n`);
+  chmodSync(program, 0o755);
+  return { env: { PATH: `${folder}:/usr/bin:/bin` }, called: () => readFileSync(log, 'utf8').trim().split('\n') };
+}
+
+function recorder() {
+  const lines: string[] = [];
+  const steps: [number, number][] = [];
+  return {
+    lines,
+    steps,
+    log: (text: string, level: string) => void lines.push(`${level}: ${text}`),
+    step: (done: number, total: number) => void steps.push([done, total]),
+  };
+}
+
+test('a build needs the docker command for secrets and ssh mounts only', () => {
+  const plain = 'FROM a\nRUN --mount=type=cache,target=/x true\n# RUN --mount=type=secret,id=x\n';
+  assert.equal(needsDockerCommand(spec, plain), false);
+  assert.equal(needsDockerCommand({ ...spec, secrets: {} }, plain), false);
+  assert.equal(needsDockerCommand({ ...spec, secrets: { x: { env: 'X' } } }, plain), true);
+  assert.equal(needsDockerCommand({ ...spec, ssh: true }, plain), true);
+  assert.equal(needsDockerCommand(spec, 'FROM a\nRUN --mount=type=secret,id=x cat /run/secrets/x\n'), true);
+  assert.equal(needsDockerCommand(spec, 'FROM a\nrun --network=none \\\n  --mount=id=k,type=ssh git fetch\n'), true);
+});
+
+describe('a build by the docker command', () => {
+  test('says what is to be built, and of secrets only where they are', async () => {
+    const { env, called } = command('');
+    const secrets = { token: { env: 'TOKEN' }, key: { file: '/app/a,b "c".txt' } };
+    const more = { ...spec, secrets, ssh: true, target: 'prod', platform: 'linux/arm64' };
+    assert.equal(
+      await buildWithDockerCommand(engine, more, recorder(), noSignal, { ...env, TOKEN: 'hush' }),
+      undefined,
+    );
+    assert.deepEqual(called(), [
+      'build',
+      ...['--progress', 'plain', '--file', '/app/Dockerfile', '--tag', 'shop:1'],
+      ...['--build-arg', 'V=1', '--label', 'blue-green.service=shop', '--target', 'prod', '--platform', 'linux/arm64'],
+      ...['--secret', 'id=token,env=TOKEN', '--secret', '"id=key","src=/app/a,b ""c"".txt"', '--ssh', 'default'],
+      ...['/app', 'unix:///run/lab.sock', '1'],
+    ]);
+  });
+
+  test('tells its lines and steps, and of a failure the step', async () => {
+    const { env } = command(`cat >&2 <<'END'
+#1 [internal] load build definition from Dockerfile
+#1 DONE 0.0s
+
+#4 [1/2] FROM docker.io/library/tiny:1
+#4 sha256:${'0'.repeat(64)}
+#4 CACHED
+
+#5 [2/2] RUN make
+#5 0.512 cc main.c
+#5 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2
+------
+ > [2/2] RUN make:
+------
+ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 2
+END
+exit 1`);
+    const record = recorder();
+    const failure = await buildWithDockerCommand(engine, spec, record, noSignal, env);
+    assert.ok(failure !== undefined);
+    assert.deepEqual(
+      failure.failed.map(({ name, error }) => [name, error]),
+      [['[2/2] RUN make', 'process "/bin/sh -c make" did not complete successfully: exit code: 2']],
+    );
+    assert.match(failure.message, /^failed to solve: .*exit code: 2$/);
+    assert.deepEqual(record.steps, [
+      [1, 2],
+      [2, 2],
+    ]);
+    assert.ok(record.lines.includes('info: #5 cc main.c'), record.lines.join('\n'));
+    assert.ok(!record.lines.join().includes('sha256'));
+  });
+
+  test('says what is missing, and is over when the person wants it', async () => {
+    const missing = { name: 'DeployError', code: 'build', message: /docker command is not installed here/ };
+    await assert.rejects(buildWithDockerCommand(engine, spec, recorder(), noSignal, { PATH: '/nowhere' }), missing);
+    const { env } = command(
+      'echo "ERROR: BuildKit is enabled but the buildx component is missing or broken." >&2; exit 1',
+    );
+    await assert.rejects(buildWithDockerCommand(engine, spec, recorder(), noSignal, env), { message: /has no buildx/ });
+    const far = { cliEnvironment: undefined, description: 'prod' };
+    await assert.rejects(buildWithDockerCommand(far, spec, recorder(), noSignal, env), {
+      message: /cannot be used .* prod/,
+    });
+    const control = new AbortController();
+    const slow = command('exec sleep 60');
+    const begin = performance.now();
+    setTimeout(() => control.abort(), 200);
+    await assert.rejects(buildWithDockerCommand(engine, spec, recorder(), control.signal, slow.env), {
+      code: 'cancelled',
+    });
+    assert.ok(performance.now() - begin < 20_000);
+  });
+});

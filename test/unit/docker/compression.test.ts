@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { pipeline, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
+import { AdaptiveGzip, Meter } from '../../../src/docker/compression';
+
+/** Compresses `source` for a line that is said to be waited for this share of the time; levels it had, and what arrived. */
+async function run(source: Iterable<Buffer>, share: number): Promise<{ levels: number[]; arrived: Buffer }> {
+  const gzip = new AdaptiveGzip();
+  const levels = [gzip.level];
+  const begin = performance.now();
+  const line = new Meter(({ bytes }) => {
+    gzip.onTaken({ bytes, waitedMs: share * (performance.now() - begin) });
+    if (levels.at(-1) !== gzip.level) {
+      levels.push(gzip.level);
+    }
+  });
+  pipeline(Readable.from(source), gzip.stream, line, () => undefined);
+  return { levels, arrived: gunzipSync(await buffer(line)) };
+}
+
+/** Half noise, half zeros: it shrinks to about a half. */
+function halfNoise(megabytes: number): Buffer[] {
+  return Array.from({ length: megabytes * 8 }, () => Buffer.concat([randomBytes(64 * 1024), Buffer.alloc(64 * 1024)]));
+}
+
+test('on a slow line compression stays as hard as it began, and every byte arrives', async () => {
+  const source = halfNoise(24);
+  const { levels, arrived } = await run(source, 0.9);
+  assert.deepEqual(levels, [6]);
+  assert.ok(arrived.equals(Buffer.concat(source)));
+});
+
+test('on a fast line less is compressed', async () => {
+  const source = halfNoise(24);
+  const { levels, arrived } = await run(source, 0);
+  assert.deepEqual(levels, [6, 3, 1]);
+  assert.ok(arrived.equals(Buffer.concat(source)));
+});
+
+test('what is compressed already is left as it is for a while, then it is tried again', async () => {
+  const source = [...Array.from({ length: 6 }, () => randomBytes(1024 * 1024)), ...halfNoise(16)];
+  const { levels, arrived } = await run(source, 0);
+  assert.deepEqual(levels.slice(-2), [0, 1]);
+  assert.ok(arrived.equals(Buffer.concat(source)));
+});
+
+test('the meter counts the time in which nobody takes anything', async () => {
+  const meter = new Meter(() => undefined);
+  pipeline(Readable.from(Array.from({ length: 40 }, () => Buffer.alloc(64 * 1024))), meter, () => undefined);
+  let slept = 0;
+  for await (const chunk of meter) {
+    assert.ok(chunk instanceof Buffer);
+    const begin = performance.now();
+    await delay(5);
+    slept += performance.now() - begin;
+  }
+  assert.equal(meter.bytes, 40 * 64 * 1024);
+  assert.ok(meter.waitedMs > slept / 2 && meter.waitedMs < slept * 2, `${meter.waitedMs} of ${slept} ms`);
+});

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { HostStore } from '../../../src/editor/hostStore';
+import { HostWatches } from '../../../src/editor/hostWatches';
+
+/** A host whose engine tells what it is made to tell. */
+class Store {
+  looks = 0;
+  readonly streams: PassThrough[] = [];
+
+  view(): { kind: 'seen' } {
+    return { kind: 'seen' };
+  }
+
+  observe(): Promise<{ kind: 'seen' }> {
+    this.looks += 1;
+    return Promise.resolve({ kind: 'seen' });
+  }
+
+  use<T>(_name: string, signal: AbortSignal, work: (host: unknown) => Promise<T>): Promise<T> {
+    const engine = {
+      stream: () => {
+        const stream = new PassThrough();
+        signal.addEventListener('abort', () => stream.destroy(new Error('aborted')));
+        this.streams.push(stream);
+        return Promise.resolve(stream);
+      },
+      explain: (error: unknown) => error,
+    };
+    return work({ engine });
+  }
+
+  get openStreams(): number {
+    return this.streams.filter((stream) => !stream.destroyed).length;
+  }
+
+  happen(container: string): void {
+    const event = { Action: 'start', Actor: { Attributes: { name: container } } };
+    this.streams.at(-1)?.write(`${JSON.stringify(event)}\n`);
+  }
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (holds()) {
+      return;
+    }
+    await delay(25);
+  }
+  assert.fail(what);
+}
+
+test('while nobody looks, nothing is asked; while somebody does, a host is looked at when its engine tells', async () => {
+  const store = new Store();
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.begin('prod');
+  await delay(50);
+  assert.deepEqual([store.looks, store.streams.length], [0, 0], 'hidden from the beginning');
+
+  watches.setVisible(true);
+  await until('the watch begins', () => store.openStreams === 1);
+  const before = store.looks;
+  store.happen('somebody_elses');
+  store.happen('shop_BLUE');
+  store.happen('shop_LOCK');
+  await until('one look for several changes', () => store.looks === before + 1);
+
+  watches.setVisible(false);
+  await until('the watch ends', () => store.openStreams === 0);
+  const after = store.looks;
+  await delay(600);
+  assert.deepEqual([store.looks, store.openStreams], [after, 0]);
+  watches.dispose();
+});
+
+test('a host whose row was closed is no longer watched', async () => {
+  const store = new Store();
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.setVisible(true);
+  watches.begin('prod');
+  await until('the watch begins', () => store.openStreams === 1);
+  watches.end('prod');
+  await until('the watch ends', () => store.openStreams === 0);
+  await delay(100);
+  assert.deepEqual([store.looks, store.openStreams], [0, 0]);
+});

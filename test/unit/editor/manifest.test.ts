@@ -1,0 +1,124 @@
+/** The manifest and the code name the same things. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { COMMAND_IDS, PANEL_VIEW_TYPE, SLOTS_VIEW } from '../../../src/editor/commandIds';
+import { DOCKERFILE_NAME } from '../../../src/editor/dockerfileName';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+const manifest = JSON.parse(read('package.json')) as {
+  activationEvents: string[];
+  contributes: {
+    commands: { command: string; title: string }[];
+    menus: Record<string, { command: string; when?: string }[]>;
+    views: Record<string, { id: string }[]>;
+    walkthroughs: { steps: { description: string; media: { image: string } }[] }[];
+    configuration: { properties: Record<string, { scope: string }> };
+  };
+};
+const { contributes } = manifest;
+const bundleFile = 'media/l10n/bundle.l10n.json';
+const clauses = Object.values(contributes.menus)
+  .flat()
+  .map(({ when }) => when ?? '');
+
+test('every command is in the manifest, and every one in the manifest exists', () => {
+  assert.deepEqual(contributes.commands.map(({ command }) => command).sort(), [...COMMAND_IDS].sort());
+  for (const { command } of Object.values(contributes.menus).flat()) {
+    assert.ok((COMMAND_IDS as readonly string[]).includes(command), command);
+  }
+});
+
+test('views and activation', () => {
+  assert.deepEqual(
+    Object.values(contributes.views)
+      .flat()
+      .map(({ id }) => id),
+    [SLOTS_VIEW],
+  );
+  assert.deepEqual(manifest.activationEvents, [
+    `onWebviewPanel:${PANEL_VIEW_TYPE}`,
+    'workspaceContains:bluegreen.json',
+    'workspaceContains:*/bluegreen.json',
+  ]);
+});
+
+test('each step of the walkthrough has its picture, and its commands exist', () => {
+  const commands = new Set<string>([...COMMAND_IDS, 'vscode.openFolder', `${SLOTS_VIEW}.focus`]);
+  const texts = JSON.parse(read('package.nls.json')) as Record<string, string>;
+  for (const { description, media } of contributes.walkthroughs.flatMap(({ steps }) => steps)) {
+    assert.ok(existsSync(path.join(root, media.image)), media.image);
+    const links = [...(texts[description.slice(1, -1)] ?? '').matchAll(/\(command:([\w.]+)\)/g)];
+    assert.equal(links.length, 1);
+    assert.ok(commands.has(links[0]?.[1] ?? ''), description);
+  }
+});
+
+test('settings that name files or hosts cannot come from a workspace', () => {
+  for (const [name, { scope }] of Object.entries(contributes.configuration.properties)) {
+    assert.equal(scope, /openPanel|planFirst/.test(name) ? 'window' : 'machine', name);
+  }
+});
+
+test("the menus know a Dockerfile by the code's own pattern, and want a trusted workspace", () => {
+  const patterns = clauses.flatMap((when) => /resourceFilename =~ (\/\S+\/i)/.exec(when)?.[1] ?? []);
+  assert.equal(patterns.length, 6);
+  assert.equal(patterns.filter((pattern) => pattern.includes('bluegreen')).length, 5);
+  for (const pattern of patterns) {
+    const menu = new RegExp(pattern.slice(1, -2), 'i');
+    for (const name of ['Dockerfile', 'dockerfile', 'Dockerfile.prod', 'api.Dockerfile', 'api.dockerfile']) {
+      assert.ok(menu.test(name) && DOCKERFILE_NAME.test(name), name);
+    }
+    for (const name of ['Dockerfile.', 'xDockerfile', 'Dockerfiles', '.Dockerfile', 'docker-compose.yml']) {
+      assert.ok(!menu.test(name) && !DOCKERFILE_NAME.test(name), name);
+    }
+  }
+  assert.ok(
+    clauses.filter((when) => when.includes('resourceFilename')).every((when) => when.includes('isWorkspaceTrusted')),
+  );
+});
+
+test('every %key% of the manifest has its words, and no words are left over', () => {
+  const used = [...read('package.json').matchAll(/"%([\w.]+)%"/g)].map((match) => match[1] ?? '');
+  assert.deepEqual([...new Set(used)].sort(), Object.keys(JSON.parse(read('package.nls.json')) as object).sort());
+});
+
+/** Run with UPDATE_L10N=1 to write the bundle anew. */
+test('the bundle for translators holds every sentence of the code', () => {
+  const files = readdirSync(path.join(root, 'src/editor')).filter((name) => name.endsWith('.ts'));
+  const keys = new Set(files.flatMap((file) => sentences(read(`src/editor/${file}`))));
+  if (process.env['UPDATE_L10N'] !== undefined) {
+    const sentencesByKey = Object.fromEntries([...keys].sort().map((key) => [key, key]));
+    writeFileSync(path.join(root, bundleFile), `${JSON.stringify(sentencesByKey, undefined, 2)}\n`);
+  }
+  const bundle = JSON.parse(read(bundleFile)) as Record<string, string>;
+  assert.deepEqual(Object.keys(bundle).sort(), [...keys].sort());
+});
+
+test('Russian: no sentence is missing, none is left over, and each keeps its places and its buttons', () => {
+  for (const [english, russian] of [
+    [bundleFile, 'media/l10n/bundle.l10n.ru.json'],
+    ['package.nls.json', 'package.nls.ru.json'],
+  ] as const) {
+    const source = JSON.parse(read(english)) as Record<string, string>;
+    const translated = JSON.parse(read(russian)) as Record<string, string>;
+    assert.deepEqual(Object.keys(translated).sort(), Object.keys(source).sort());
+    for (const [key, sentence] of Object.entries(source)) {
+      assert.deepEqual(marks(translated[key] ?? ''), marks(sentence), key);
+    }
+  }
+});
+
+/** What a translation must keep: numbered places, icons, and the commands of links. */
+function marks(sentence: string): string[] {
+  return (sentence.match(/\{\d\}|\$\([\w-]+\)|\(command:[\w.]+\)/g) ?? []).sort();
+}
+
+/** The first arguments of all calls of `t`, which must be literal texts. */
+function sentences(source: string): string[] {
+  return [...source.matchAll(/(?<![\w.])t\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")/g)].map((match) =>
+    (match[1] ?? match[2] ?? '').replace(/\\n/g, '\n').replace(/\\(['"\\])/g, '$1'),
+  );
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { confTexts, logRow, panelState } from '../../../src/editor/panelState';
+import { AT, failed, fold, good, plan, run } from './samples';
+
+const actionsOf = (state: ReturnType<typeof panelState>): string[] => state.actions.map(({ action }) => action);
+
+test('before the first event the panel says that it connects, and offers to cancel', () => {
+  const state = panelState(run(), 'running');
+  assert.equal(state.title, 'uptimer → prod');
+  assert.deepEqual(
+    { tone: state.heading.tone, text: state.heading.text },
+    { tone: 'running', text: 'Connecting to prod…' },
+  );
+  assert.equal(state.stages.length, 10);
+  assert.ok(state.stages.every((stage) => stage.status === 'waiting'));
+  assert.deepEqual(actionsOf(state), ['cancel']);
+});
+
+test('a running transfer shows its share, amount and rate, and lets the page count the seconds', () => {
+  const snapshot = fold(
+    { type: 'stage', stage: 'transfer', status: 'running' },
+    { type: 'progress', stage: 'transfer', done: 21_100_000, total: 84_400_000, unit: 'bytes', rate: 10_200_000 },
+  );
+  const row = panelState(run({ snapshot }), 'running').stages.find(({ stage }) => stage === 'transfer');
+  assert.equal(row?.startedAt, AT);
+  assert.deepEqual(row.progress, { fraction: 0.25, text: '21.1 MB of 84.4 MB, 10.2 MB/s, 7.0 s left' });
+});
+
+test('a good end is one sentence, with the site, the way back and a repetition on offer', () => {
+  const snapshot = fold(
+    { type: 'plan', plan },
+    { type: 'traffic', traffic: good.requests },
+    { type: 'result', result: good },
+  );
+  const state = panelState(run({ snapshot, over: true }), 'over');
+  assert.deepEqual(state.heading, { tone: 'good', text: good.summary, hint: undefined, detail: undefined });
+  assert.deepEqual(actionsOf(state), ['openSite', 'rollback', 'deployAgain', 'containerLogs']);
+  assert.deepEqual(
+    state.metrics.map(({ label, value }) => `${label} ${value}`),
+    ['Slot BLUE → GREEN', 'Requests 312', 'Failed 0', 'Longest 41 ms', 'Sent 12.9 KB', 'Took 2.4 s'],
+  );
+});
+
+test('a first deployment has nothing to roll back to', () => {
+  const snapshot = fold({ type: 'plan', plan: { ...plan, live: undefined } }, { type: 'result', result: good });
+  assert.ok(!actionsOf(panelState(run({ snapshot, over: true }), 'over')).includes('rollback'));
+});
+
+test('an unhealthy slot ends with what to do, the last lines, and the tries in front', () => {
+  const result = failed({ hint: 'There is nothing at /.', detail: '\u001b[31mboom\u001b[0m' });
+  const state = panelState(run({ snapshot: fold({ type: 'result', result }), over: true }), 'over');
+  assert.equal(state.heading.tone, 'bad');
+  assert.equal(
+    state.heading.text,
+    'uptimer GREEN did not become healthy in 60 tries. uptimer was not deployed. BLUE is live at prod.',
+  );
+  assert.equal(state.heading.hint, 'There is nothing at /.');
+  assert.equal(state.heading.detail, 'boom');
+  assert.equal(state.focus, 'probes');
+  assert.ok(actionsOf(state).includes('lastLines'));
+});
+
+test('a failed run shows what is live, and does not say the same sentence twice', () => {
+  const result = failed({});
+  const snapshot = fold(
+    { type: 'plan', plan },
+    { type: 'stage', stage: 'probe', status: 'failed', ms: 5, message: result.error?.message ?? '' },
+    { type: 'result', result },
+  );
+  const state = panelState(run({ snapshot, over: true }), 'over');
+  assert.deepEqual(state.metrics[0], { label: 'Live', value: 'BLUE', tone: 'neutral' });
+  assert.equal(state.stages.find(({ stage }) => stage === 'probe')?.message, undefined);
+});
+
+test('a cancelled run is no failure and says which slot is live', () => {
+  const result = { ...failed({ code: 'cancelled' }), summary: 'Cancelled. BLUE is live at prod.' };
+  const { heading } = panelState(run({ snapshot: fold({ type: 'result', result }), over: true }), 'over');
+  assert.deepEqual({ tone: heading.tone, text: heading.text }, { tone: 'neutral', text: result.summary });
+});
+
+test('a build that failed at a line offers that line', () => {
+  const result = failed({ code: 'build', position: { file: '/home/ann/uptimer/Dockerfile', line: 7, column: 1 } });
+  const state = panelState(run({ snapshot: fold({ type: 'result', result }), over: true }), 'over');
+  assert.ok(actionsOf(state).includes('openSource'));
+});
+
+test('a run that a reload cut off is said to be so, and its running stage is not left turning', () => {
+  const snapshot = fold({ type: 'stage', stage: 'probe', status: 'running' });
+  const state = panelState(run({ snapshot, over: false }), 'over');
+  assert.match(state.heading.text, /closed or reloaded/);
+  assert.ok(state.stages.every(({ status, startedAt }) => status !== 'running' && startedAt === undefined));
+});
+
+test('a plan shows its facts and no stages, and offers the deployment', () => {
+  const snapshot = fold({ type: 'plan', plan: { ...plan, warnings: ['The folder has changes.'] } });
+  const state = panelState(run({ kind: 'plan', snapshot, over: true }), 'over');
+  assert.equal(state.stages.length, 0);
+  assert.equal(state.focus, 'plan');
+  assert.deepEqual(state.warnings, ['The folder has changes.']);
+  assert.deepEqual(actionsOf(state), ['deploy']);
+});
+
+test('a run that waits for the plan to be read asks to deploy or cancel, and shows the plan', () => {
+  const snapshot = fold(
+    {
+      type: 'plan',
+      plan: {
+        ...plan,
+        env: { added: ['MODE'], changed: [], removed: ['OLD'] },
+        toSend: { bytes: 1_200_000, layers: 2, present: 9 },
+      },
+    },
+    { type: 'stage', stage: 'build', status: 'done', ms: 5 },
+  );
+  const state = panelState(run({ snapshot }), 'asking');
+  assert.deepEqual(actionsOf(state), ['approve', 'decline']);
+  assert.deepEqual([state.asks, state.focus], [true, 'plan']);
+  const fact = (label: string): string | undefined => state.plan.find((it) => it.label === label)?.value;
+  assert.equal(fact('To send'), 'about 1.2 MB in layers: 2; there already: 9');
+  assert.equal(fact('Environment'), 'added: MODE; removed: OLD');
+});
+
+test('the nginx diff is that of the plan until the file is really changed', () => {
+  const planned = fold({ type: 'plan', plan });
+  const { diff } = panelState(run({ snapshot: planned }), 'running');
+  assert.deepEqual(
+    { path: diff?.path, added: diff?.added, removed: diff?.removed },
+    { path: plan.confPath, added: 1, removed: 1 },
+  );
+  assert.deepEqual(
+    diff?.lines.map(({ kind }) => kind),
+    ['hunk', 'same', 'removed', 'added', 'same'],
+  );
+  const changed = fold({ type: 'plan', plan }, { type: 'conf', path: '/x.conf', before: '', after: 'a\n' });
+  assert.equal(confTexts(changed)?.path, '/x.conf');
+});
+
+test('the course of the traffic is drawn as bars that add up to the counts', () => {
+  const counts = [0, 10, 30, 60].map((sent) => ({ sent, failed: sent === 60 ? 2 : 0, longestMs: 9 }));
+  const state = panelState(
+    run({ snapshot: fold(...counts.map((traffic) => ({ type: 'traffic' as const, traffic }))) }),
+    'running',
+  );
+  const total = (key: 'sent' | 'failed'): number | undefined =>
+    state.traffic?.bars.reduce((sum, bar) => sum + bar[key], 0);
+  assert.deepEqual([total('sent'), total('failed')], [60, 2]);
+  assert.equal(state.traffic?.text, '60 requests, 2 failed, the longest took 9 ms');
+});
+
+test('a try brings its headers along, for those who ask', () => {
+  const probe = { attempt: 1, ok: true, status: 200, ms: 4, headers: { server: 'nginx' }, reason: undefined };
+  const state = panelState(run({ snapshot: fold({ type: 'probe', slot: 'GREEN', probe }) }), 'running');
+  assert.deepEqual(state.probes[0]?.headers, [{ label: 'server', value: 'nginx' }]);
+});
+
+test('log rows carry no escape sequences', () => {
+  const row = logRow({
+    at: AT,
+    stage: 'build',
+    source: 'build',
+    level: 'info',
+    text: '\u001b[1mStep 1\u001b[0m\r50%\r100%',
+  });
+  assert.equal(row.text, '100%');
+  assert.equal(row.source, 'build');
+});

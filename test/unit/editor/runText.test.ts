@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { endMessage, logLine, progressText, runningText } from '../../../src/editor/runText';
+import { AT, failed, fold, good, plan, run } from './samples';
+
+test('progress names the host first, then the stage, its place and its detail', () => {
+  assert.equal(progressText(run()), 'Connecting to prod…');
+  assert.equal(progressText(run({ host: 'local' })), 'Connecting to this machine…');
+  const transfer = fold(
+    { type: 'stage', stage: 'transfer', status: 'running' },
+    { type: 'progress', stage: 'transfer', done: 900, unit: 'bytes' },
+  );
+  assert.equal(progressText(run({ snapshot: transfer })), '3 of 10 · Sending what the host lacks: 900 B');
+  const build = fold(
+    { type: 'stage', stage: 'build', status: 'running' },
+    { type: 'progress', stage: 'build', done: 2, total: 7, unit: 'steps' },
+  );
+  assert.equal(progressText(run({ snapshot: build })), '2 of 10 · Building the image: step 2 of 7');
+});
+
+test('a try that failed says why in the progress', () => {
+  const snapshot = fold(
+    { type: 'stage', stage: 'probe', status: 'running' },
+    {
+      type: 'probe',
+      slot: 'GREEN',
+      probe: { attempt: 3, ok: false, status: undefined, ms: 4, headers: {}, reason: 'Connection refused.' },
+    },
+  );
+  assert.match(progressText(run({ snapshot })), /: try 3, Connection refused$/);
+});
+
+test('the tree names kind and stage', () => {
+  const snapshot = fold({ type: 'stage', stage: 'drain', status: 'running' });
+  assert.equal(runningText(run({ kind: 'rollback', snapshot }), 'running'), 'Rolling back: Drain');
+  assert.equal(runningText(run({ snapshot }), 'asking'), 'Waiting for your answer');
+});
+
+test('the message at the end: good, cancelled, failed, failed at a line', () => {
+  assert.deepEqual(endMessage(good), { severity: 'info', text: good.summary, actions: ['openSite', 'showPanel'] });
+  assert.equal(endMessage(failed({ code: 'cancelled' })).severity, 'info');
+  const plain = endMessage(failed({}));
+  assert.equal(plain.severity, 'error');
+  assert.deepEqual(plain.actions, ['showProbes', 'showLog']);
+  assert.deepEqual(endMessage(failed({ detail: 'boom' })).actions, ['showProbes', 'showLastLines']);
+  assert.deepEqual(endMessage(failed({ code: 'start', detail: 'boom' })).actions, ['showLastLines', 'showPanel']);
+  assert.deepEqual(endMessage(failed({ code: 'locked' })).actions, ['showPanel', 'showLog']);
+  assert.match(plain.text, /did not become healthy in 60 tries\. uptimer was not deployed\. BLUE is live at prod\.$/);
+  const atLine = endMessage(failed({ position: { file: 'Dockerfile', line: 1, column: 1 } }));
+  assert.deepEqual(atLine.actions, ['openSource', 'showPanel']);
+});
+
+test('the log has one line an event, errors as errors, and leaves out what is only motion', () => {
+  const base = { at: AT, deployment: plan.deployment } as const;
+  assert.equal(logLine({ ...base, type: 'progress', stage: 'build', done: 1, unit: 'steps' }), undefined);
+  assert.deepEqual(logLine({ ...base, type: 'stage', stage: 'build', status: 'done', ms: 2_100 }), {
+    level: 'info',
+    text: 'build done in 2.1 s',
+  });
+  assert.equal(logLine({ ...base, type: 'stage', stage: 'build', status: 'failed' })?.level, 'error');
+  const end = logLine({ ...base, type: 'result', result: failed({ detail: 'last line' }) });
+  assert.equal(end?.level, 'error');
+  assert.match(end.text, /\nlast line$/);
+});

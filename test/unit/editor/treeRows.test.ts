@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hostRow, rowsOfHost, rowsOfService, type HostView } from '../../../src/editor/treeRows';
+import { DeployError, type HostState } from '../../../src/model';
+import { AT, service, slot } from './samples';
+
+const NOW = AT + 3 * 3_600_000;
+
+function seen(change: Partial<HostState> = {}): HostView {
+  return {
+    kind: 'seen',
+    state: {
+      host: 'prod',
+      engineVersion: '28.5.2',
+      imageStore: 'layers',
+      platform: 'linux/amd64',
+      proxy: { state: 'running', image: 'nginx:1.30-alpine', nginxVersion: '1.30.6', ports: [80] },
+      services: [service()],
+      findings: [],
+      ...change,
+    },
+  };
+}
+
+test('a host tells whether it was looked at, connects, or is offline and why', () => {
+  assert.equal(hostRow('prod', { kind: 'unseen' }).context, 'host');
+  assert.equal(hostRow('prod', { kind: 'connecting' }).description, 'connecting…');
+  const error = new DeployError('host-unreachable', 'prod does not answer.', { hint: 'Is it on?' });
+  const offline = hostRow('prod', { kind: 'offline', error });
+  assert.deepEqual([offline.context, offline.description], ['host.offline', 'offline']);
+  assert.match(offline.spoken, /prod does not answer/);
+  assert.deepEqual(
+    rowsOfHost('prod', { kind: 'offline', error }, []).map((row) => row.label),
+    ['prod does not answer.', 'Is it on?'],
+  );
+});
+
+test('a host shows its services, then the proxy', () => {
+  const rows = rowsOfHost('prod', seen(), []);
+  assert.deepEqual(
+    rows.map((row) => `${row.label}: ${row.description}`),
+    ['uptimer: BLUE is live', 'Proxy: nginx 1.30.6 · port 80'],
+  );
+  assert.equal(rows[0]?.context, 'service.live.previous.idle');
+});
+
+test('a service offers a way back only when a slot is live and another is kept', () => {
+  const contextOf = (change: Parameters<typeof service>[0]): string | undefined =>
+    rowsOfHost('prod', seen({ services: [service(change)] }), [])[0]?.context;
+  assert.equal(contextOf({ slots: [slot()] }), 'service.live');
+  assert.equal(contextOf({ live: undefined, slots: [slot({ live: false })] }), 'service.idle');
+  assert.equal(
+    contextOf({ slots: [slot()], findings: [{ code: 'both-up', text: 'Something is odd.', remedy: 'repair' }] }),
+    'service.live.troubled',
+  );
+});
+
+test('an empty host says so and still shows that there is no proxy', () => {
+  const proxy = { state: 'absent', image: undefined, nginxVersion: undefined, ports: [] };
+  const rows = rowsOfHost('prod', seen({ services: [], proxy }), []);
+  assert.deepEqual(
+    rows.map((row) => row.context),
+    ['message.empty', 'proxy.absent'],
+  );
+});
+
+test('slots: the live one is marked in words, the other says what it is kept for', () => {
+  const rows = rowsOfService('prod', service(), NOW);
+  assert.deepEqual(
+    rows.map((row) => `${row.label} ${row.description} ${row.context}`),
+    [
+      'BLUE live · 3 hr. ago · 1a2b3c4 · ada@laptop slot.live.running',
+      'GREEN kept for rollback · 3 hr. ago · 1a2b3c4 · ada@laptop slot.idle',
+    ],
+  );
+  assert.match(rows[0]?.spoken ?? '', /^Slot BLUE, live/);
+});
+
+test('notes on a service are rows of their own', () => {
+  const rows = rowsOfService(
+    'prod',
+    service({ findings: [{ code: 'interrupted', text: 'A deployment was interrupted.', remedy: 'repair' }] }),
+    NOW,
+  );
+  assert.equal(rows.at(-1)?.label, 'A deployment was interrupted.');
+});
+
+test('a run under way shows on its service, also before the service exists there', () => {
+  const running = [
+    { service: 'uptimer', text: 'Deploying: Probe' },
+    { service: 'shop', text: 'Deploying: Build' },
+  ];
+  const rows = rowsOfHost('prod', seen(), running);
+  assert.deepEqual(rows.map((row) => `${row.label}: ${row.description}`).slice(0, 2), [
+    'uptimer: Deploying: Probe',
+    'shop: Deploying: Build',
+  ]);
+});
+
+test('row ids are unique: VS Code refuses a tree that repeats one', () => {
+  const state = seen({ services: [service(), service({ name: 'shop' })] });
+  const rows = [hostRow('prod', state), ...rowsOfHost('prod', state, []), ...rowsOfService('prod', service(), NOW)];
+  assert.equal(new Set(rows.map((row) => row.id)).size, rows.length);
+});
