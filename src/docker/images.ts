@@ -1,8 +1,7 @@
-import { Readable } from 'node:stream';
 import type { DockerEngine } from './engine';
 import { readExposedPorts } from './containers';
-import { DockerError, isConflict, isNotFound, sentence } from './errors';
-import { array, type Json, jsonLines, lineError, number, object, text, textRecord, texts, time } from './json';
+import { isConflict, isNotFound } from './errors';
+import { array, type Json, number, object, text, textRecord, texts, time } from './json';
 
 export interface ImageDetails {
   /** Digest of the configuration, or with containerd's store of the manifest or index. */
@@ -154,39 +153,6 @@ export async function removeImage(engine: DockerEngine, reference: string, signa
     if (!isNotFound(error) && !isConflict(error)) {
       throw error;
     }
-  }
-}
-
-/** Makes an image without any file: enough for a container that is created and never started. Takes no download. */
-export async function importEmptyImage(
-  engine: DockerEngine,
-  reference: string,
-  signal: AbortSignal,
-  labels: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const { repository, tag } = splitReference(reference);
-  const quote = (word: string): string => JSON.stringify(word).replaceAll('$', '\\$');
-  const changes = Object.entries(labels).map(([key, value]) => `LABEL ${quote(key)}=${quote(value)}`);
-  // Two blocks of zeros are the end of an archive, here right at its beginning.
-  const emptyArchive = Readable.from([Buffer.alloc(1024)], { objectMode: false });
-  const answer = await engine.stream(
-    {
-      method: 'POST',
-      path: '/images/create',
-      query: { fromSrc: '-', repo: repository, tag, changes },
-      body: emptyArchive,
-    },
-    signal,
-  );
-  try {
-    for await (const line of jsonLines(answer)) {
-      const error = lineError(line);
-      if (error !== undefined) {
-        throw new DockerError(sentence(error));
-      }
-    }
-  } catch (error) {
-    throw engine.explain(error, signal);
   }
 }
 

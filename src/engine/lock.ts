@@ -12,8 +12,9 @@ import {
   removeContainer,
   writeFileInContainer,
 } from '../docker/containers';
+import { loadEmptyImage } from '../docker/emptyImage';
 import type { DockerEngine } from '../docker/engine';
-import { importEmptyImage, removeImage } from '../docker/images';
+import { removeImage } from '../docker/images';
 import { DeployError, LABEL, type Stage, toDeployError } from '../model';
 import { pause } from './wait';
 
@@ -157,7 +158,7 @@ async function tryCreate(
     network: 'none',
     restart: 'no' as const,
   };
-  // The image may vanish between import and use, when another service's deployment lets its lock go at that moment.
+  // The image may vanish between load and use, when another service's deployment lets its lock go at that moment.
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await createContainer(engine, spec, signal);
@@ -168,7 +169,7 @@ async function tryCreate(
       if (!isNotFound(error) || attempt >= 3) {
         throw error;
       }
-      await importEmptyImage(engine, LOCK_IMAGE, signal);
+      await loadEmptyImage(engine, LOCK_IMAGE, signal);
     }
   }
 }

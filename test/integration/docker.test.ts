@@ -28,7 +28,8 @@ import {
 } from '../../src/docker/containers';
 import type { DockerEngine } from '../../src/docker/engine';
 import { isConflict, isNotFound } from '../../src/docker/errors';
-import { importEmptyImage, inspectImage, listImages, removeImage, tagImage } from '../../src/docker/images';
+import { loadEmptyImage } from '../../src/docker/emptyImage';
+import { inspectImage, listImages, removeImage, tagImage } from '../../src/docker/images';
 import { pullImage } from '../../src/docker/registry';
 import { connectToNetwork, ensureNetwork, removeNetwork } from '../../src/docker/networks';
 import { tinyImage } from '../machines/images';
@@ -242,7 +243,8 @@ for (const version of ['20.10', '26.1', '28.5'] as const) {
     });
 
     test('files of a container that never ran are written and read', async () => {
-      await importEmptyImage(engine, `${NAME}-empty:1`, noSignal, { 'x.y': 'quote " dollar $HOME' });
+      const labels = { 'x.y': 'quote " dollar $HOME' };
+      await Promise.all([1, 2, 3].map(() => loadEmptyImage(engine, `${NAME}-empty:1`, noSignal, labels)));
       assert.equal((await inspectImage(engine, `${NAME}-empty:1`, noSignal))?.labels['x.y'], 'quote " dollar $HOME');
       const id = await createContainer(
         engine,
@@ -256,6 +258,7 @@ for (const version of ['20.10', '26.1', '28.5'] as const) {
       await assert.rejects(writeFileInContainer(engine, id, '/no/such/folder/f', 'x', {}, noSignal), isNotFound);
       await removeContainer(engine, id, { force: true }, noSignal);
       await removeImage(engine, `${NAME}-empty:1`, noSignal);
+      assert.equal(await host.mustExec('docker images -q --filter dangling=true'), '', 'made three times, it was one');
       const running = await started(`${NAME}-links`, 'ln -s www/../real /link; echo real > /real; sleep 600');
       await until('the link is there', async () => {
         const { exitCode } = await execInContainer(

@@ -7,7 +7,7 @@ import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic, type TrafficReport } from '../machines/traffic';
 import { WebSocketClient } from '../machines/webSocketClient';
 import { type CliOutcome, runCli } from './cli';
-import { type App, copyApp } from './fixtures';
+import { type App, assertNothingLeft, copyApp } from './fixtures';
 
 const longName = `${'a-very-long-label.'.repeat(8)}example`;
 /** Each service with its route, and a host and a path that lead to it. */
@@ -120,6 +120,7 @@ test('all at the same time, under traffic: none disturbs another', async () => {
     assert.equal(report.failed, 0, `${name}: ${describeTraffic(report)}`);
     assert.deepEqual(Object.keys(report.versions), [`${name}-1`, `${name}-2`]);
   }
+  await assertNothingLeft(host);
 });
 
 test("another service's WebSocket does not hold a drain up, and lives on", async () => {
