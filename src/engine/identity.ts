@@ -10,10 +10,15 @@ export function newDeploymentId(): string {
   return randomBytes(6).toString('hex');
 }
 
-/** A release's name: UTC time and, where there is one, the commit. Valid as an image tag: `20261122-204501-1a2b3c4`. */
-export function releaseName(time: Date, commit: string | undefined): string {
+/**
+ * A release's name: UTC time, the commit where there is one, and the beginning of the deployment's id, which tells apart
+ * two that are made at once for two hosts. Valid as an image tag: `20261122-204501-1a2b3c4-9f3c`.
+ */
+export function releaseName(time: Date, commit: string | undefined, deployment: string): string {
   const digits = time.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  return commit === undefined ? digits : `${digits}-${commit.replace(/[^A-Za-z0-9]/g, '-')}`;
+  return [digits, commit?.replace(/[^A-Za-z0-9]/g, '-'), deployment.slice(0, 4)]
+    .filter((part) => part !== undefined)
+    .join('-');
 }
 
 /** What git says of a folder; undefined where it is no work tree or git is not installed. */

@@ -101,7 +101,7 @@ step('the first release from the command palette', async () => {
   const done = await editor.notification(/is live on BLUE/, DEPLOYED);
   assert.match(
     done.text,
-    /uptimer \d{8}-\d{6} is live on BLUE at production\. \d+ requests, 0 failed, longest \d+ ms\./,
+    /uptimer \d{8}-\d{6}-\w{4} is live on BLUE at production\. \d+ requests, 0 failed, longest \d+ ms\./,
   );
   assert.equal(done.severity, 'info');
   assert.match((await get(host)).text, /^uptimer 1 /);
@@ -239,7 +239,7 @@ step('the tree tells who deployed what and when, and follows what happens on the
   await editor.openView('Blue-Green');
   const slots = editor.tree('Slots');
   const green = await slots.row(['production', 'uptimer', 'GREEN']);
-  assert.match(green.description, /^kept for rollback · (now|\d+ (sec|min)\. ago) · \d{8}-\d{6} · \w+@/);
+  assert.match(green.description, /^kept for rollback · (now|\d+ (sec|min)\. ago) · \d{8}-\d{6}-\w{4} · \w+@/);
   // Not by us: the engine's own event is what the tree hears.
   await host.mustExec('docker start uptimer_GREEN');
   await slots.row(['production', 'uptimer', /^GREEN idle, running/]);

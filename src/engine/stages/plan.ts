@@ -80,7 +80,7 @@ export async function planStage(
       host: host.name,
       dockerfile: service.build.dockerfile,
       context: service.build.context,
-      release: releaseName(new Date(), commit?.commit),
+      release: releaseName(new Date(), commit?.commit, deployment),
       commit: commit?.commit,
       person,
       live: serviceView.live,

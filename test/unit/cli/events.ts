@@ -7,7 +7,7 @@ export const PLAN: Plan = {
   host: 'prod',
   dockerfile: '/app/Dockerfile',
   context: '/app',
-  release: '20261122-204501-1a2b3c4',
+  release: '20261122-204501-1a2b3c4-9f3c',
   commit: '1a2b3c4',
   person: 'ann@desk',
   live: 'BLUE',

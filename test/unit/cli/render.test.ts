@@ -27,7 +27,7 @@ describe('lines of a deployment', () => {
       render(DEPLOYMENT, false),
       `… plan
 ✓ plan        120 ms
-shop 20261122-204501-1a2b3c4 to GREEN at prod. BLUE is live.
+shop 20261122-204501-1a2b3c4-9f3c to GREEN at prod. BLUE is live.
   Built from /app/Dockerfile
   The proxy runs, on port 80.
   prod runs linux/amd64 and has 12.30 GB of disk left for images.

@@ -8,11 +8,11 @@ import { newDeploymentId, readCommit, releaseName } from '../../../src/engine/id
 
 const signal = new AbortController().signal;
 
-test('a release is named after its time and commit, valid as an image tag', () => {
-  const name = releaseName(new Date('2026-11-22T20:45:01.234Z'), '1a2b3c4d5e');
-  assert.equal(name, '20261122-204501-1a2b3c4d5e');
+test('a release is named after its time, commit and deployment, valid as an image tag', () => {
+  const name = releaseName(new Date('2026-11-22T20:45:01.234Z'), '1a2b3c4d5e', '9f3c51ab02de');
+  assert.equal(name, '20261122-204501-1a2b3c4d5e-9f3c');
   assert.match(name, /^\w[\w.-]{0,127}$/);
-  assert.equal(releaseName(new Date('2026-11-22T20:45:01Z'), undefined), '20261122-204501');
+  assert.equal(releaseName(new Date('2026-11-22T20:45:01Z'), undefined, '9f3c51ab02de'), '20261122-204501-9f3c');
 });
 
 test('deployments have ids of their own', () => {
