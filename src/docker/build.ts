@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { type BuildSecret, DeployError, throwIfCancelled, toDeployError } from '../model';
+import { DeployError, throwIfCancelled, toDeployError } from '../model';
 import { buildError } from './buildError';
 import { BuildLog } from './buildLog';
+import type { BuildEvents, BuildSpec, LogLevel } from './buildSpec';
 import { readTrace } from './buildkitTrace';
 import { buildWithDockerCommand, needsDockerCommand } from './cliBuild';
 import { contextArchive, ContextCount, type ContextRequest } from './context';
@@ -17,31 +18,6 @@ import { StallLimit } from './limits';
 
 /** A step may compute for long without a word, but not for ever: milliseconds. */
 const SILENCE_LIMIT_MS = 60 * 60_000;
-
-export interface BuildSpec {
-  /** Folder, absolute. */
-  readonly context: string;
-  /** File, absolute; may lie outside the context. */
-  readonly dockerfile: string;
-  readonly target?: string;
-  readonly args: Readonly<Record<string, string>>;
-  /** Put on the image. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly tag: string;
-  /** `linux/amd64`; the engine's own when undefined. */
-  readonly platform?: string;
-  /** Secrets for `RUN --mount=type=secret`, by their ids. */
-  readonly secrets?: Readonly<Record<string, BuildSecret>>;
-  /** Lend the ssh agent to `RUN --mount=type=ssh`. */
-  readonly ssh?: boolean;
-}
-
-type LogLevel = 'info' | 'warning' | 'error';
-
-export interface BuildEvents {
-  log(text: string, level: LogLevel): void;
-  step?(done: number, total: number): void;
-}
 
 /**
  * Builds an image with the engine's BuildKit and returns its id or name. The context is sent while it is read. Aborting the

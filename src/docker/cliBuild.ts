@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { cancelledError, DeployError } from '../model';
-import type { BuildEvents, BuildSpec } from './build';
+import type { BuildEvents, BuildSpec } from './buildSpec';
 import type { Vertex } from './buildkitTrace';
 import type { DockerEngine } from './engine';
 import type { Environment } from './localAddress';

@@ -14,7 +14,7 @@ export { deploy } from '../engine/deploy';
 export { CONTEXT_PREFIX, openHost } from '../engine/host';
 export { drillHost } from '../engine/drill';
 export { followLogs } from '../engine/followLogs';
-export { observeHost } from '../engine/observe';
+export { observeHost } from '../engine/hostState';
 export { previewDeployment } from '../engine/preview';
 export { removeProxy, removeService } from '../engine/remove';
 export { repairHost } from '../engine/repair';

@@ -6,22 +6,9 @@ import { type ContainerDetails, type ContainerSummary, inspectContainer, listCon
 import type { DockerEngine } from '../docker/engine';
 import { listImageSummaries } from '../docker/images';
 import { countNetworks } from '../docker/networks';
-import {
-  GATEWAY_NETWORK,
-  type HostState,
-  LABEL,
-  PROXY_CONTAINER,
-  type ProxyState,
-  type ServiceState,
-  SLOT_NAMES,
-  type SlotName,
-  type SlotState,
-  slotContainer,
-} from '../model';
+import { GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, SLOT_NAMES, type SlotName, slotContainer } from '../model';
 import { type ConfSummary, readConf } from '../nginx/conf';
-import { examineProxy, lookAtProxy, type ProxyExamination, type ProxyView, routeOf, servedSlot } from '../nginx/proxy';
-import { findingsOnHost, findingsOnService } from './findings';
-import type { Host } from './host';
+import { examineProxy, lookAtProxy, type ProxyExamination, type ProxyView, servedSlot } from '../nginx/proxy';
 import { LOCK_IMAGE, lockContainer, lookAtLock, type LockView } from './lock';
 
 /** The container that held a slot before; it stands aside while a deployment fills that slot. */
@@ -181,63 +168,4 @@ export async function findTemporaryImages(engine: DockerEngine, signal: AbortSig
       const isProbe = tag.startsWith('blue-green-probe:');
       return (isProbe && underWay.length === 0) || (tag === LOCK_IMAGE && locks.length === 0);
     });
-}
-
-/** The state of a host in the product's words, for the tree and for `status`. */
-export async function observeHost(host: Host, signal: AbortSignal): Promise<HostState> {
-  return stateOf(host, await examineHost(host.engine, signal));
-}
-
-export function stateOf(host: Host, examination: HostExamination): HostState {
-  const { info } = host.engine;
-  const { view } = examination;
-  return {
-    host: host.name,
-    engineVersion: info.version,
-    imageStore: info.store,
-    platform: info.platform,
-    proxy: proxyState(view),
-    services: view.services.map((service) => serviceState(service, examination)),
-    findings: findingsOnHost(examination),
-  };
-}
-
-function proxyState({ proxy, nginx }: HostView): ProxyState {
-  return {
-    state: proxy?.state ?? 'absent',
-    image: proxy?.image,
-    nginxVersion: nginx?.nginxVersion,
-    ports: [...new Set((proxy?.ports ?? []).map((port) => port.hostPort))],
-  };
-}
-
-function serviceState(service: ServiceView, examination: HostExamination): ServiceState {
-  const { nginx } = examination.view;
-  return {
-    name: service.service,
-    live: service.live,
-    slots: Object.entries(service.slots).map(([name, container]) =>
-      slotState(name as SlotName, container, service.live === name),
-    ),
-    route: nginx === undefined ? '*' : routeOf(nginx, service.service),
-    findings: findingsOnService(service, examination),
-  };
-}
-
-function slotState(name: SlotName, container: ContainerDetails, live: boolean): SlotState {
-  return {
-    name,
-    container: container.name,
-    containerId: container.id,
-    state: container.state,
-    health: container.health,
-    image: container.image,
-    imageId: container.imageId,
-    release: container.labels[LABEL.release],
-    commit: container.labels[LABEL.commit],
-    person: container.labels[LABEL.person],
-    deployment: container.labels[LABEL.deployment],
-    createdAt: container.createdAt,
-    live,
-  };
 }

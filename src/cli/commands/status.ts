@@ -10,7 +10,7 @@ export async function statusCommand(session: Session, command: StatusCommand): P
   const services = command.host === undefined ? (await configuredServices(session, command)).services : [];
   const name = await onlyHost(command.host, services, command.sshConfigFile);
   return withHost(session, command, name, async (host) => {
-    const { observeHost } = await import('../../engine/observe');
+    const { observeHost } = await import('../../engine/hostState');
     const state = await observeHost(host, session.signal);
     let drill: DrillReport | undefined;
     if (command.drill) {

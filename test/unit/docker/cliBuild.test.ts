@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import type { BuildSpec } from '../../../src/docker/build';
+import type { BuildSpec } from '../../../src/docker/buildSpec';
 import { buildWithDockerCommand, needsDockerCommand } from '../../../src/docker/cliBuild';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'blue-green-command-'));
