@@ -1,35 +1,29 @@
-/** The extension as it ships: built for production and packed into a VSIX. */
+/** The extension as it ships: built for production and packed into a VSIX, by the command of the README. */
 import { execFile } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+/** As package.json's script names it. */
+const vsix = path.join(root, 'dist', 'blue-green.vsix');
 const limit = 120_000;
 
 /** Builds dist/ and packs it. @returns the path of the VSIX. @throws Error with what the tools said. */
-export async function packExtension(): Promise<string> {
-  const vsix = path.join(root, 'dist', 'blue-green.vsix');
-  await node(path.join(root, 'esbuild.mjs'), '--production');
+export function packExtension(): Promise<string> {
   rmSync(vsix, { force: true });
-  await node(
-    path.join(root, 'node_modules/@vscode/vsce/vsce'),
-    ...['package', '--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links', '--out', vsix],
-  );
-  if (!existsSync(vsix)) {
-    throw new Error(`vsce wrote no ${vsix}.`);
-  }
-  return vsix;
-}
-
-function node(program: string, ...args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [program, ...args], { cwd: root, timeout: limit }, (error, stdout, stderr) => {
-      if (error === null) {
-        resolve();
-      } else {
-        reject(new Error(`${path.basename(program)} failed: ${error.message}\n${stdout}\n${stderr}`));
-      }
-    });
+    execFile(
+      'npm',
+      ['run', 'package'],
+      { cwd: root, timeout: limit, shell: process.platform === 'win32' },
+      (error, stdout, stderr) => {
+        if (error === null && existsSync(vsix)) {
+          resolve(vsix);
+        } else {
+          reject(new Error(`npm run package wrote no ${vsix}: ${error?.message ?? ''}\n${stdout}\n${stderr}`));
+        }
+      },
+    );
   });
 }

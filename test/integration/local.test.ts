@@ -3,15 +3,19 @@
  * engine and published port are brought to this machine by `ssh -L`; to the program they are local.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import packageJson from '../../package.json';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
 import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp, images } from './fixtures';
+
+const root = path.join(import.meta.dirname, '../..');
 
 let lab: Lab;
 let host: Host;
@@ -52,6 +56,18 @@ after(async () => {
   tunnel.kill();
   app.remove();
   await lab.stop();
+});
+
+test('the command is there after the installation that the README tells', () => {
+  const prefix = mkdtempSync(path.join(tmpdir(), 'blue-green-npm-'));
+  try {
+    const npm = ['install', '--global', '--prefix', prefix, '--offline', '--no-audit', '--no-fund', '.'];
+    execFileSync('npm', npm, { cwd: root, stdio: 'pipe', timeout: 60_000 });
+    const said = execFileSync(path.join(prefix, 'bin', 'blue-green'), ['--version'], { cwd: prefix, timeout: 30_000 });
+    assert.equal(said.toString(), `${packageJson.version}\n`);
+  } finally {
+    rmSync(prefix, { recursive: true, force: true });
+  }
 });
 
 function freePort(): Promise<number> {
