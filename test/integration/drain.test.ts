@@ -53,7 +53,8 @@ test('WebSockets, events, downloads, uploads and requests of 30 seconds end in t
         begun.push(
           Traffic.start({
             url: `${host.url}/`,
-            slow: { path: '/slow?s=30', clients: 3 },
+            slow: { path: '/slow?s=5', clients: 3 },
+            slower: { path: '/slow?s=30', clients: 3 },
             webSocket: { path: '/ws', clients: 3, seconds: 20 },
             events: { path: '/stream', clients: 3, seconds: 18 },
             download: { path: '/download?s=16', clients: 3 },

@@ -85,7 +85,10 @@ export class Host {
     this.sshConfigFile = place.sshConfigFile;
   }
 
-  /** Creates the container, puts the keys in place, and starts it. Docker is ready a little later: {@link dockerReady}. */
+  /**
+   * Creates the container, puts the keys in place, starts it, and waits until it can be logged in to. Docker is ready a
+   * little later: {@link dockerReady}.
+   */
   static async start(engine: Engine, place: HostPlace, options: HostOptions, onRemoved: () => void): Promise<Host> {
     const version = options.engine ?? '28.5';
     const store = options.store ?? (version === '28.5' ? 'containerd' : 'overlay2');
@@ -120,7 +123,14 @@ export class Host {
     await container.start();
     const settle = 'chpasswd && for user in deploy nodocker; do chown -R $user: /home/$user; done';
     await host.mustExec(settle, `deploy:${place.password}\n`);
+    await host.sshReady();
     return host;
+  }
+
+  /** Waits until sshd listens. */
+  private async sshReady(): Promise<void> {
+    const wait = 'until (: </dev/tcp/127.0.0.1/22) 2>/dev/null; do sleep 0.05; done';
+    await this.mustExec(['timeout', String(readyLimitSeconds), 'bash', '-c', wait]);
   }
 
   /** Runs a program on the host as root, not by way of ssh. A string is run by `sh`. */
@@ -211,6 +221,7 @@ export class Host {
     if (how === 'power cut') await this.container.kill();
     else await this.container.stop({ t: rebootLimitSeconds });
     await this.container.start();
+    await this.sshReady();
   }
 
   /** Ends dockerd in order, and with it all containers, and starts it anew. Returns when it answers. */
