@@ -5,8 +5,10 @@ import {
   stopContainer,
   writeFileInContainer,
 } from '../docker/containers';
-import { PROXY_CONTAINER, type SlotName } from '../model';
+import { DockerError } from '../docker/errors';
+import { PROXY_CONTAINER, type SlotName, toDeployError } from '../model';
 import { confPath, EDITED_SUFFIX, isEdited, readConf, renderConf, renderRoute } from '../nginx/conf';
+import { waitForWorkers } from '../nginx/proxy';
 import type { Run } from './context';
 import { entries } from './findings';
 import { isCandidate, type ServiceView } from './observe';
@@ -16,8 +18,10 @@ import { startSlot } from './stages/start';
 
 /** Seconds between the stop signal and the end for a proxy that serves nothing. */
 const PROXY_GRACE_SECONDS = 5;
-/** Milliseconds after which a proxy that Docker has started again counts as one that stays up. */
-const SETTLED_MS = 3_000;
+/** Milliseconds after which a proxy that was started counts as one that stays up. */
+const SETTLED_MS = 15_000;
+/** Limit for the first worker of a proxy that was started just now, in milliseconds. */
+const WORKERS_LIMIT_MS = 10_000;
 
 /**
  * Takes away what keeps a proxy that does not run from running: a slot that its file names and that is not there, and a
@@ -59,12 +63,23 @@ export async function mendStoppedProxy(run: Run): Promise<void> {
   await stopContainer(engine, proxy.id, PROXY_GRACE_SECONDS, signal);
 }
 
-/** One that ends again and again runs for a moment each time. */
+/** One that ends again and again runs for a moment each time, and never has a worker. */
 async function isUp({ engine, signal }: Run, proxy: ContainerDetails): Promise<boolean> {
   if (proxy.state !== 'running') {
     return proxy.state === 'paused';
   }
-  return proxy.restartCount === 0 || (await engine.now(signal)) - proxy.startedAt > SETTLED_MS;
+  if ((await engine.now(signal)) - proxy.startedAt > SETTLED_MS) {
+    return true;
+  }
+  try {
+    await waitForWorkers(engine, proxy.id, WORKERS_LIMIT_MS, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof DockerError || toDeployError(error).code === 'proxy') {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /**

@@ -67,8 +67,7 @@ async function viewContainers(
   const names = containers.map((container) => container.name);
   const ofContainers = names.flatMap((name) => /^(.+)_(?:BLUE|GREEN)(?:_ASIDE)?$/.exec(name)?.[1] ?? []);
   const asked = only === undefined ? [...new Set(ofContainers)] : [only];
-  const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
-  const nginx = isUp(proxy) ? await lookAtProxy(engine, proxy.id, asked, signal) : undefined;
+  const { proxy, nginx } = await viewProxy(engine, asked, signal);
   const ofConfs = (nginx?.confs ?? []).flatMap((conf) => readConf(conf.text).map((it) => it.service));
   const services = only === undefined ? [...new Set([...ofContainers, ...ofConfs])].sort() : [only];
   return {
@@ -76,6 +75,44 @@ async function viewContainers(
     nginx,
     services: await Promise.all(services.map((service) => viewService(engine, service, names, nginx, signal))),
   };
+}
+
+async function viewProxy(
+  engine: DockerEngine,
+  services: readonly string[],
+  signal: AbortSignal,
+): Promise<Pick<HostView, 'proxy' | 'nginx'>> {
+  const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
+  if (!isUp(proxy)) {
+    return { proxy, nginx: undefined };
+  }
+  const nginx = await whileItRuns(engine, proxy, lookAtProxy(engine, proxy.id, services, signal), signal);
+  if (nginx !== undefined) {
+    return { proxy, nginx };
+  }
+  const now = await inspectContainer(engine, PROXY_CONTAINER, signal);
+  return { proxy: isUp(now) ? { ...now, state: 'restarting' } : now, nginx };
+}
+
+/**
+ * The answer of a proxy, or undefined when it ended in the middle of it: one that nginx's configuration ends again and
+ * again runs for a moment each time.
+ */
+async function whileItRuns<T>(
+  engine: DockerEngine,
+  proxy: ContainerDetails,
+  answer: Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    const now = await inspectContainer(engine, PROXY_CONTAINER, signal);
+    if (isUp(now) && now.id === proxy.id && now.startedAt === proxy.startedAt) {
+      throw error;
+    }
+    return undefined;
+  }
 }
 
 /** Docker says "running" of a container that it restarts again and again, and of a paused one, as well. */
@@ -127,7 +164,9 @@ export async function examineHost(engine: DockerEngine, signal: AbortSignal): Pr
   const view = await viewContainers(engine, containers, signal);
   const locked = containers.filter(({ name, labels }) => name === lockContainer(labels[LABEL.service] ?? ''));
   const [proxy, gateways, locks, temporaryImages] = await Promise.all([
-    view.nginx === undefined ? undefined : examineProxy(engine, PROXY_CONTAINER, signal),
+    view.nginx === undefined || view.proxy === undefined
+      ? undefined
+      : whileItRuns(engine, view.proxy, examineProxy(engine, view.proxy.id, signal), signal),
     countNetworks(engine, GATEWAY_NETWORK, signal),
     Promise.all(
       locked.map(async ({ labels }) => {
