@@ -49,7 +49,7 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
       ) as Record<string, string>;
       assert.equal(labels['blue-green.service'], 'uptimer');
       assert.equal(labels['blue-green.slot'], 'BLUE');
-      assert.match(labels['blue-green.release'] ?? '', /^\d{8}-\d{6}/);
+      assert.match(labels['blue-green.release'] ?? '', /^\d{8}-\d{6}(-[0-9a-f]{10})?-[0-9a-f]{4}$/);
       assert.match(labels['blue-green.deployment'] ?? '', /^[0-9a-f]{12}$/);
       assert.match(labels['blue-green.person'] ?? '', /@/);
       assert.match(labels['blue-green.config'] ?? '', /"port":8080/);
@@ -136,3 +136,27 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
     });
   });
 }
+
+test('one service to two hosts at once, built by the same engine: each gets a release of its own', async () => {
+  const hosts = await Promise.all(
+    (['26.1', '28.5'] as const).map(async (engine) => (await lab.host({ engine })).dockerReady()),
+  );
+  const app = copyApp('uptimer');
+  try {
+    app.setVersion('both');
+    const outcomes = await Promise.all(
+      hosts.map(({ name }) => runCli(lab, ['deploy', '--host', name, '--json'], { cwd: app.folder })),
+    );
+    for (const { code, stdout } of outcomes) {
+      assert.equal(code, 0, stdout);
+    }
+    assert.equal(new Set(outcomes.map(({ result }) => result?.release)).size, 2);
+    for (const host of hosts) {
+      assert.match((await get(host)).text, /^uptimer both /);
+      await assertNothingLeft(host);
+    }
+  } finally {
+    app.remove();
+    await Promise.all(hosts.map((host) => host.remove()));
+  }
+});

@@ -75,7 +75,7 @@ export const DEPLOYMENT: readonly DeployEvent[] = timed([
     pause: 11_000,
   },
   { type: 'progress', stage: 'transfer', done: 13_000_000, total: 84_000_000, unit: 'bytes', rate: 1_000_000 },
-  { type: 'stage', stage: 'transfer', status: 'done', ms: 84_000, message: '1 layers sent, 7 already there' },
+  { type: 'stage', stage: 'transfer', status: 'done', ms: 84_000, message: '1 layer sent, 7 already there' },
   { type: 'stage', stage: 'proxy', status: 'skipped', message: 'It runs.' },
   { type: 'stage', stage: 'probe', status: 'running' },
   refused(1),

@@ -39,7 +39,7 @@ shop 20261122-204501-1a2b3c4-9f3c to GREEN at prod. BLUE is live.
 ✓ build        3.2 s  shop:20261122
 … transfer
   transfer: 12.0 MB of 84.0 MB, 1.0 MB/s, 1 min 12 s left
-✓ transfer  1 min 24 s  1 layers sent, 7 already there
+✓ transfer  1 min 24 s  1 layer sent, 7 already there
 - proxy      skipped  It runs.
 … probe
   probe 1 of GREEN: no answer. Nothing listens on port 8080. (2 ms)
