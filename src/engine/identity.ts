@@ -21,6 +21,13 @@ export function releaseName(time: Date, commit: string | undefined, deployment: 
     .join('-');
 }
 
+/** When a release was named, in milliseconds since 1970; 0 when the name is none of ours. */
+export function releaseTime(release: string): number {
+  const [, year, month, day, hours, minutes, seconds] =
+    /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)/.exec(release)?.map(Number) ?? [];
+  return year === undefined || month === undefined ? 0 : Date.UTC(year, month - 1, day, hours, minutes, seconds);
+}
+
 /** What git says of a folder; undefined where it is no work tree or git is not installed. */
 export async function readCommit(
   folder: string,

@@ -144,13 +144,19 @@ test('one service to two hosts at once, built by the same engine: each gets a re
   const app = copyApp('uptimer');
   try {
     app.setVersion('both');
+    app.write('bluegreen.json', '{ "services": { "uptimer": { "retire": { "keepImages": 1 } } } }');
     const outcomes = await Promise.all(
       hosts.map(({ name }) => runCli(lab, ['deploy', '--host', name, '--json'], { cwd: app.folder })),
     );
     for (const { code, stdout } of outcomes) {
       assert.equal(code, 0, stdout);
     }
-    assert.equal(new Set(outcomes.map(({ result }) => result?.release)).size, 2);
+    const releases = new Set(outcomes.map(({ result }) => result?.release ?? assert.fail()));
+    assert.equal(releases.size, 2);
+    for (const release of releases) {
+      // Neither deployment removes what the other one may be sending.
+      await lab.engine.docker.getImage(`uptimer:${release}`).inspect();
+    }
     for (const host of hosts) {
       assert.match((await get(host)).text, /^uptimer both /);
       await assertNothingLeft(host);

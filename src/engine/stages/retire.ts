@@ -3,8 +3,12 @@ import type { DockerEngine } from '../../docker/engine';
 import { type ImageDetails, listImages, removeImage } from '../../docker/images';
 import { LABEL } from '../../model';
 import type { Run } from '../context';
+import { releaseTime } from '../identity';
 import { type ServiceView, viewHost } from '../observe';
 import { countConnections, type Drained } from './drain';
+
+/** Milliseconds that an image may be on its way from where it was built. */
+const UNDER_WAY_MS = 60 * 60_000;
 
 /**
  * Retires the old slot as `retire.old` says and removes what nothing needs any longer: the container that stood aside,
@@ -36,7 +40,9 @@ export async function retireStage(
     await removeContainer(engine, aside.id, { force: true }, signal);
   }
   for (const each of new Set(engines)) {
-    await pruneImages(each, service.name, keepImages, view, signal);
+    // On the host the lock keeps others away. Where images are built, another one may be on its way to another host.
+    const olderThan = each === engine ? Infinity : Date.now() - UNDER_WAY_MS;
+    await pruneImages(each, { service: service.name, keep: keepImages, olderThan }, view, signal);
   }
   if (old === undefined) {
     return 'There was no old slot.';
@@ -51,11 +57,13 @@ export async function retireStage(
   }[what];
 }
 
-/** Removes our images of a service beyond the newest `keep`, except those that a slot's container is made of. */
+/**
+ * Removes our images of a service beyond the newest `keep` that were made before `olderThan` (milliseconds since 1970),
+ * except those that a slot's container is made of.
+ */
 async function pruneImages(
   engine: DockerEngine,
-  service: string,
-  keep: number,
+  { service, keep, olderThan }: { readonly service: string; readonly keep: number; readonly olderThan: number },
   view: ServiceView | undefined,
   signal: AbortSignal,
 ): Promise<void> {
@@ -64,7 +72,11 @@ async function pruneImages(
   const images = await listImages(engine, { labels: [`${LABEL.service}=${service}`] }, signal);
   const newest = [...images].sort((a, b) => releaseOf(b).localeCompare(releaseOf(a)));
   const spare = newest.filter(
-    (image, index) => index >= keep && !inUse.has(image.id) && !image.tags.some((tag) => names.has(tag)),
+    (image, index) =>
+      index >= keep &&
+      releaseTime(releaseOf(image)) < olderThan &&
+      !inUse.has(image.id) &&
+      !image.tags.some((tag) => names.has(tag)),
   );
   for (const image of spare) {
     const ours = image.tags.filter((tag) => tag.startsWith(`${service}:`));

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { newDeploymentId, readCommit, releaseName } from '../../../src/engine/identity';
+import { newDeploymentId, readCommit, releaseName, releaseTime } from '../../../src/engine/identity';
 
 const signal = new AbortController().signal;
 
@@ -13,6 +13,8 @@ test('a release is named after its time, commit and deployment, valid as an imag
   assert.equal(name, '20261122-204501-1a2b3c4d5e-9f3c');
   assert.match(name, /^\w[\w.-]{0,127}$/);
   assert.equal(releaseName(new Date('2026-11-22T20:45:01Z'), undefined, '9f3c51ab02de'), '20261122-204501-9f3c');
+  assert.equal(releaseTime(name), Date.UTC(2026, 10, 22, 20, 45, 1));
+  assert.equal(releaseTime('latest'), 0);
 });
 
 test('deployments have ids of their own', () => {
