@@ -36,7 +36,8 @@ const CHECKS: readonly (readonly [string, ...string[]])[] = [
 const parts: readonly Part[] = [
   { name: 'check', run: check },
   { name: 'unit', run: () => runTests(testFiles('test/unit'), 2) },
-  { name: 'integration', run: () => runTests([...testFiles('test/machines'), ...testFiles('test/integration')], 1) },
+  // Two files at a time, each with machines of its own: most of their time is waiting.
+  { name: 'integration', run: () => runTests([...testFiles('test/machines'), ...testFiles('test/integration')], 2) },
   { name: 'editor', run: () => runTests(testFiles('test/editor'), 1) },
 ];
 
