@@ -35,23 +35,26 @@ export async function buildImage(
   refuseBrokenBuilder(engine);
   const source = await readSource(spec);
   const hide = secretHider(spec.args);
+  let foreignProgram = false;
+  const say = (line: string, level: LogLevel): void => {
+    foreignProgram ||= FOREIGN_PROGRAM.test(line);
+    events.log(hide(line), level);
+  };
+  const refuseForeignProgram = (message: string): void => {
+    if (foreignProgram || FOREIGN_PROGRAM.test(message)) {
+      throw foreignPlatform(engine, spec.platform ?? engine.info.platform);
+    }
+  };
   if (needsDockerCommand(spec, source.content)) {
-    const hidden = { ...events, log: (text: string, level: LogLevel) => events.log(hide(text), level) };
-    const failure = await buildWithDockerCommand(engine, spec, hidden, signal);
+    const failure = await buildWithDockerCommand(engine, spec, { ...events, log: say }, signal);
     if (failure !== undefined) {
+      refuseForeignProgram(failure.message);
       const instructions = parseDockerfile(source.content);
       throw buildError({ ...failure, message: hide(failure.message), dockerfile: spec.dockerfile, instructions });
     }
     return spec.tag;
   }
-  const seen = { foreignProgram: false };
-  const log = new BuildLog({
-    line: (line, level) => {
-      seen.foreignProgram ||= /exec format error/.test(line);
-      events.log(hide(line), level);
-    },
-    steps: (done, total) => events.step?.(done, total),
-  });
+  const log = new BuildLog({ line: say, steps: (done, total) => events.step?.(done, total) });
   const count = new ContextCount();
   const archive = contextArchive(source.request, count);
   // docker-modem destroys the request when the archive fails, and the answer then says only that it broke off.
@@ -66,10 +69,8 @@ export async function buildImage(
   try {
     const answer = await engine.stream(buildRequest(spec, source.name, archive), stall.signal, SILENCE_LIMIT_MS);
     const { id, failure } = await readAnswer(answer, log, stall);
-    if (failure !== undefined && (seen.foreignProgram || /exec format error/.test(failure))) {
-      throw foreignPlatform(engine, spec.platform ?? engine.info.platform);
-    }
     if (failure !== undefined) {
+      refuseForeignProgram(failure);
       throw buildError({
         message: hide(failure),
         failed: log.failed.map((vertex) => ({ ...vertex, error: hide(vertex.error) })),
@@ -113,6 +114,9 @@ function buildFailure(error: Error): DeployError {
     ? new DeployError('build', `Docker refuses to build: ${error.message}`, { cause: error })
     : toDeployError(error, 'build');
 }
+
+/** The kernel's words for a program of another processor. */
+const FOREIGN_PROGRAM = /exec format error/;
 
 /** A RUN step needs a processor of its platform, or an emulator of one. */
 function foreignPlatform(engine: DockerEngine, platform: string): DeployError {

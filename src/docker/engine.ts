@@ -44,11 +44,13 @@ export interface EngineLink {
   onClose(listener: (error: DeployError | undefined) => void): void;
 }
 
+type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
 /** A request whose answer is a stream. Parameters that are undefined are left out. */
 export interface StreamRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+  readonly query?: Query;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Readable;
 }
@@ -97,6 +99,11 @@ export class DockerEngine {
     limitMs = DEFAULT_LIMIT_MS,
   ): Promise<T> {
     return withLimit((limit) => run(this.#clients.short, limit), { signal, limitMs, engine: this.description });
+  }
+
+  /** A GET whose answer is JSON, for what dockerode has no method. Throws as `call`. */
+  get(path: string, query: Query, signal: AbortSignal): Promise<unknown> {
+    return this.call((docker, limit) => askPlain(docker, path, limit, query), signal);
   }
 
   /**
@@ -234,13 +241,16 @@ async function identify(docker: Docker, limit: AbortSignal): Promise<EngineInfo>
   if (compareVersions(own, OLDEST_API) < 0) {
     throw new DockerError(`Docker ${text(version['Version'])} is too old. Docker 20.10 is the oldest that works.`);
   }
-  const info = object(await askPlain(docker, '/info', limit));
+  const minimum = text(version['MinAPIVersion']);
+  // From API 1.44 on it has pages on what each runtime can do.
+  const oldest = compareVersions(minimum, OLDEST_API) < 0 ? OLDEST_API : minimum;
+  const info = object(await askPlain(docker, `/v${oldest}/info`, limit));
   const containerd = array(info['DriverStatus']).some((row) =>
     texts(row).join('=').startsWith('driver-type=io.containerd'),
   );
   return {
     version: text(version['Version']),
-    apiVersion: spokenVersion(own, text(version['MinAPIVersion'])),
+    apiVersion: spokenVersion(own, minimum),
     platform: `${text(version['Os'])}/${text(version['Arch'])}`,
     store: containerd ? 'containerd' : 'layers',
     storageDriver: text(info['Driver']),
@@ -270,10 +280,11 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
-/** A GET without parameters. dockerode's own methods for these paths take a signal too, but their types do not say so. */
-function askPlain(docker: Docker, path: string, abortSignal: AbortSignal): Promise<unknown> {
+/** A GET. dockerode's own methods take a signal too, but their types do not say so, and not all take parameters. */
+function askPlain(docker: Docker, path: string, abortSignal: AbortSignal, query: Query = {}): Promise<unknown> {
+  const request = { method: 'GET', ...withQuery(path, query), statusCodes: { 200: true }, abortSignal };
   return new Promise((resolve, reject) => {
-    docker.modem.dial({ method: 'GET', path, statusCodes: { 200: true }, abortSignal }, (error, answer) => {
+    docker.modem.dial(request, (error, answer) => {
       if (error !== null) {
         reject(error);
       } else {
@@ -283,15 +294,18 @@ function askPlain(docker: Docker, path: string, abortSignal: AbortSignal): Promi
   });
 }
 
+/** docker-modem appends parameters to a path that ends with a question mark, and to no other. */
+function withQuery(path: string, query: Query): { path: string; options?: { _query: Query; _body: object } } {
+  const known = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
+  return Object.keys(known).length === 0 ? { path } : { path: `${path}?`, options: { _query: known, _body: {} } };
+}
+
 function dialStream(docker: Docker, request: StreamRequest, abortSignal: AbortSignal): Promise<Readable> {
-  const query = Object.fromEntries(Object.entries(request.query ?? {}).filter(([, value]) => value !== undefined));
   return new Promise((resolve, reject) => {
     docker.modem.dial(
       {
         method: request.method,
-        // docker-modem appends the query to a path that ends with a question mark.
-        path: Object.keys(query).length === 0 ? request.path : `${request.path}?`,
-        ...(Object.keys(query).length > 0 && { options: { _query: query, _body: {} } }),
+        ...withQuery(request.path, request.query ?? {}),
         ...(request.headers !== undefined && { headers: { ...request.headers } }),
         ...(request.body !== undefined && { file: request.body }),
         isStream: true,

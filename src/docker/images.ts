@@ -37,9 +37,19 @@ export async function inspectImage(
   reference: string,
   signal: AbortSignal,
 ): Promise<ImageDetails | undefined> {
+  const answer = await askForImage(engine, reference, {}, signal);
+  return answer && readImage(answer);
+}
+
+/** What Docker answers about one image; undefined when there is none of that name or id. */
+export async function askForImage(
+  engine: DockerEngine,
+  reference: string,
+  query: { readonly manifests?: boolean },
+  signal: AbortSignal,
+): Promise<Json | undefined> {
   try {
-    const answer: unknown = await engine.call((docker) => docker.getImage(imagePath(reference)).inspect(), signal);
-    return readImage(object(answer));
+    return object(await engine.get(`/images/${imagePath(reference)}/json`, query, signal));
   } catch (error) {
     if (isNotFound(error)) {
       return undefined;
@@ -185,7 +195,7 @@ export function imagePath(reference: string): string {
   return reference.split('/').map(encodeURIComponent).join('/');
 }
 
-function readImage(value: Json): ImageDetails {
+export function readImage(value: Json): ImageDetails {
   const config = object(value['Config']);
   return {
     id: text(value['Id']),

@@ -8,19 +8,23 @@ export const INCOMING = 'blue-green-incoming';
 const SMALL_PART = 8 * 1024 * 1024;
 /** Milliseconds of sending that one may lose when the line is cut. */
 const PART_MS = 15_000;
+/** A host whose answers take less than this is in the same building, in milliseconds. */
+const NEAR_MS = 10;
+/** What a line inside of a building carries at the least, in bytes before compression. */
+const NEAR_BYTES_PER_MS = 10_000;
 
 /**
  * Where the next part of an image ends: a number of lowest layers. `docker load` keeps nothing of an archive that was cut,
  * so what has arrived is kept by ending the archive at a layer's boundary now and then. On a fast line one part is enough.
  * @param sizes bytes of each layer before compression, undefined where that is not known: all of it is one part then.
  * @param have lowest layers that are there.
- * @param bytesPerMs what the line has carried so far, in bytes before compression; undefined before the first part.
+ * @param bytesPerMs what the line carries, in bytes before compression; 0 where that is not known.
  */
-export function endOfPart(sizes: readonly number[] | undefined, have: number, bytesPerMs: number | undefined): number {
+export function endOfPart(sizes: readonly number[] | undefined, have: number, bytesPerMs: number): number {
   if (sizes === undefined) {
     return Infinity;
   }
-  const enough = Math.max(SMALL_PART, (bytesPerMs ?? 0) * PART_MS);
+  const enough = Math.max(SMALL_PART, bytesPerMs * PART_MS);
   let bytes = 0;
   let end = have;
   while (end < sizes.length && bytes < enough) {
@@ -28,6 +32,11 @@ export function endOfPart(sizes: readonly number[] | undefined, have: number, by
   }
   const rest = sum(sizes.slice(end));
   return rest < enough / 2 ? sizes.length : end;
+}
+
+/** What a line may be supposed to carry before anything was sent, in bytes before compression and milliseconds. */
+export function likelySpeed(roundTripMs: number): number {
+  return roundTripMs < NEAR_MS ? NEAR_BYTES_PER_MS : 0;
 }
 
 /**

@@ -1,33 +1,49 @@
 import { randomBytes } from 'node:crypto';
 import type { DockerEngine } from './engine';
-import { isAvailable } from './imageStore';
-import { type ImageDetails, inspectImage, listImageSummaries, removeImage } from './images';
+import { ImageCatalogue } from './imageCatalogue';
+import { inspectStored } from './imageStore';
+import { type ImageDetails, type ImageSummary, removeImage, splitReference } from './images';
 import { loadArchive, LoadRefusedError } from './load';
 import { type LayerBlob, LAYER_TYPE, LayoutWriter } from './ociLayout';
-import { configOfPart, INCOMING } from './parts';
+import { configOfPart, INCOMING, sum } from './parts';
 
 /** Prefixes that are asked for on a containerd host before everything is sent. */
 const MAX_PROBES = 2;
+/** Bytes of layers that may as well be sent as asked about: the probe and its answers take about as many. */
+const PROBE_BYTES = 8 * 1024;
+/** Bytes of Docker's answer about one image. */
+const ANSWER_BYTES = 2500;
 /** Milliseconds for taking a probe away again. */
 const CLEAN_UP_MS = 15_000;
 
+/** What is known beforehand of an image that the target is to get. */
+export interface Wanted {
+  readonly image: ImageDetails;
+  /** The layers' blobs as they would be sent, lowest first. */
+  readonly digests: readonly string[];
+  /** Bytes of each layer, where that is known. */
+  readonly sizes: readonly number[] | undefined;
+  /** The name that the image will have. */
+  readonly reference: string;
+}
+
 /**
  * How many of an image's lowest layers the target has, so that they need not be sent. It is what the target says of
- * itself; whoever relies on it verifies the result.
- * @param digests the layers' blobs as they would be sent, lowest first.
+ * itself; whoever relies on it verifies the result. No more is asked than what might be sent in vain.
  */
 export async function presentLayers(
   target: DockerEngine,
-  image: ImageDetails,
-  digests: readonly string[],
+  wanted: Wanted,
+  catalogue: ImageCatalogue,
   signal: AbortSignal,
 ): Promise<number> {
-  const shared = await sharedPrefixes(target, image.layers, signal);
+  const { image, digests, sizes } = wanted;
+  const shared = await nearestPrefixes(wanted, catalogue);
   if (target.info.store === 'layers') {
     return shared[0] ?? 0;
   }
   for (const count of shared.slice(0, MAX_PROBES)) {
-    if (await hasBlobs(target, image, digests.slice(0, count), signal)) {
+    if (bytesAbove(sizes, count) <= PROBE_BYTES || (await hasBlobs(target, image, digests.slice(0, count), signal))) {
       return count;
     }
   }
@@ -43,11 +59,34 @@ export async function sharedPrefixes(
   layers: readonly string[],
   signal: AbortSignal,
 ): Promise<number[]> {
-  const summaries = await listImageSummaries(target, {}, signal);
-  const images = await Promise.all(summaries.map(({ id }) => inspectImage(target, id, signal)));
+  const catalogue = new ImageCatalogue(target, signal);
+  return prefixes(layers, await catalogue.list(), catalogue);
+}
+
+/** As `sharedPrefixes`, of the image's own earlier releases and parts alone where the others cannot save much more. */
+async function nearestPrefixes({ image, sizes, reference }: Wanted, catalogue: ImageCatalogue): Promise<number[]> {
+  const nearest = [splitReference(reference).repository, INCOMING];
+  const all = await catalogue.list();
+  const near = all.filter(({ tags }) => tags.some((tag) => nearest.includes(splitReference(tag).repository)));
+  const found = await prefixes(image.layers, near, catalogue);
+  const worthAsking = bytesAbove(sizes, found[0] ?? 0) > (all.length - near.length) * ANSWER_BYTES;
+  return worthAsking ? prefixes(image.layers, all, catalogue) : found;
+}
+
+async function prefixes(
+  layers: readonly string[],
+  summaries: readonly ImageSummary[],
+  catalogue: ImageCatalogue,
+): Promise<number[]> {
+  const images = await Promise.all(summaries.map(({ id }) => catalogue.inspect(id)));
   const counts = new Set(images.map((image) => commonPrefix(layers, image?.layers ?? [])));
   counts.delete(0);
   return [...counts].sort((a, b) => b - a);
+}
+
+/** Bytes of the layers that lie above so many lowest ones; without end where that is not known. */
+function bytesAbove(sizes: readonly number[] | undefined, count: number): number {
+  return sizes === undefined ? Infinity : sum(sizes.slice(count));
 }
 
 export function commonPrefix(a: readonly string[], b: readonly string[]): number {
@@ -76,9 +115,9 @@ async function hasBlobs(
   writer.finish(reference, config, blobs).catch((error: unknown) => writer.fail(error as Error));
   try {
     await loadArchive(target, writer.stream, () => undefined, signal);
-    const loaded = await inspectImage(target, reference, signal);
-    const complete = loaded?.layers.length === layers.length && commonPrefix(loaded.layers, layers) === layers.length;
-    return complete && (await isAvailable(target, reference, signal));
+    const loaded = await inspectStored(target, reference, signal);
+    const found = loaded?.image.layers ?? [];
+    return loaded?.complete === true && found.length === layers.length && commonPrefix(found, layers) === layers.length;
   } catch (error) {
     if (error instanceof LoadRefusedError) {
       return false;

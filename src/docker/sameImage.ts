@@ -1,5 +1,6 @@
 import type { DockerEngine } from './engine';
-import { type ImageDetails, inspectImage, listImageSummaries } from './images';
+import { ImageCatalogue } from './imageCatalogue';
+import type { ImageDetails } from './images';
 import { object } from './json';
 
 /**
@@ -10,12 +11,12 @@ export async function findSameImage(
   target: DockerEngine,
   image: ImageDetails,
   signal: AbortSignal,
+  catalogue = new ImageCatalogue(target, signal),
 ): Promise<ImageDetails | undefined> {
-  const summaries = await listImageSummaries(target, {}, signal);
   const born = Math.floor(image.createdAt / 1000);
-  for (const { id, createdSeconds } of summaries) {
+  for (const { id, createdSeconds } of await catalogue.list()) {
     if (id === image.id || createdSeconds === born) {
-      const candidate = await inspectImage(target, id, signal);
+      const candidate = await catalogue.inspect(id);
       if (candidate !== undefined && isSameImage(candidate, image)) {
         return candidate;
       }

@@ -1,10 +1,11 @@
 import { DeployError, LABEL, throwIfCancelled, toDeployError } from '../model';
 import type { DockerEngine } from './engine';
 import { abortReason } from './errors';
-import { isAvailable } from './imageStore';
+import { ImageCatalogue } from './imageCatalogue';
+import { inspectStored } from './imageStore';
 import { type ImageDetails, inspectImage, layerSizes, listImageSummaries, removeImage, tagImage } from './images';
 import { ConnectionLostError, LoadRefusedError } from './load';
-import { endOfPart, INCOMING, sum } from './parts';
+import { endOfPart, INCOMING, likelySpeed, sum } from './parts';
 import { presentLayers } from './presentLayers';
 import { findSameImage, hasSameContent } from './sameImage';
 import { openSaved, readLayout, type SavedLayout, sourceFailure, UnknownLayerError } from './savedImage';
@@ -124,10 +125,12 @@ class Transfer {
   #have = 0;
   #sentBytes = 0;
   #sentRawBytes = 0;
-  /** What the last part went at, in bytes before compression. */
+  /** What the line carries, in bytes before compression: what may be supposed, then what the last part went at. */
   #bytesPerMs: number | undefined;
-  /** Names of parts that have arrived. */
+  /** Names of parts that are on the target, or may be. */
   readonly #parts: string[] = [];
+  /** Something may be under the temporary tag. */
+  #tagUsed = false;
 
   constructor(
     source: DockerEngine,
@@ -155,11 +158,11 @@ class Transfer {
     }
     try {
       const result = await this.#bringInSpiteOfLosses();
-      await this.#removeNames([this.#options.temporaryTag, ...this.#parts]);
+      await this.#removeNames(this.#parts);
       return result;
     } catch (error) {
       // What has arrived is of use to the next try, which takes these names away.
-      await this.#removeNames([this.#options.temporaryTag, ...(isLost(error) ? [] : this.#parts)]);
+      await this.#removeNames(isLost(error) ? [] : this.#parts);
       throw error;
     }
   }
@@ -182,35 +185,46 @@ class Transfer {
       throw error;
     }
     onNote(`The connection to ${this.#target.description} was lost. Connecting again.`);
+    // Whatever a line carries that breaks, it does not carry for long: the next part is a short one.
+    this.#bytesPerMs = 0;
     await reconnect(this.#signal);
   }
 
   async #bring(): Promise<TransferResult> {
     const { finalTag, temporaryTag } = this.#options;
-    const present = await findSameImage(this.#target, this.#image, this.#signal);
-    if (present !== undefined && (await isAvailable(this.#target, present.tags[0] ?? present.id, this.#signal))) {
+    const catalogue = new ImageCatalogue(this.#target, this.#signal);
+    const present = await findSameImage(this.#target, this.#image, this.#signal, catalogue);
+    if (present !== undefined && (await inspectStored(this.#target, present.id, this.#signal))?.complete === true) {
       await tagImage(this.#target, present.id, finalTag, this.#signal);
       this.#skipped ??= this.#image.layers.length;
       return this.#result();
     }
-    const result = await this.#sendMissing();
+    const result = await this.#sendMissing(catalogue);
     await tagImage(this.#target, temporaryTag, finalTag, this.#signal);
     return result;
   }
 
   /** When it returns, the image is complete on the target under its temporary tag. */
-  async #sendMissing(): Promise<TransferResult> {
-    const digests = blobDigests(this.#image, this.#layout);
-    this.#have = await this.#lookUp(this.#target, this.#image, digests, this.#signal);
+  async #sendMissing(catalogue: ImageCatalogue): Promise<TransferResult> {
+    const all = this.#image.layers.length;
+    this.#sizes ??= this.#layout?.sizes ?? (await this.#readSizes());
+    const wanted = {
+      image: this.#image,
+      digests: blobDigests(this.#image, this.#layout),
+      sizes: this.#sizes,
+      reference: this.#options.finalTag,
+    };
+    this.#have = await this.#lookUp(this.#target, wanted, catalogue, this.#signal);
     if (this.#skipped === undefined) {
       this.#skipped = this.#have;
-      this.#sizes = await this.#readSizes();
+      if (this.#sizes === undefined && all - this.#have > 1) {
+        this.#sizes = (await this.#readLayout()).sizes;
+      }
       await this.#refuseFullDisk();
     }
-    const all = this.#image.layers.length;
     try {
       for (;;) {
-        const end = endOfPart(this.#sizes, this.#have, this.#bytesPerMs);
+        const end = await this.#endOfPart();
         if (end >= all) {
           await this.#send(all, this.#options.temporaryTag);
           return this.#result();
@@ -235,6 +249,16 @@ class Transfer {
     }
   }
 
+  /** How near the host is, is asked only where it makes a difference. */
+  async #endOfPart(): Promise<number> {
+    const end = endOfPart(this.#sizes, this.#have, this.#bytesPerMs ?? 0);
+    if (this.#bytesPerMs !== undefined || end >= this.#image.layers.length) {
+      return end;
+    }
+    this.#bytesPerMs = likelySpeed(await this.#target.ping(this.#signal));
+    return endOfPart(this.#sizes, this.#have, this.#bytesPerMs);
+  }
+
   #result(): TransferResult {
     const skippedLayers = this.#skipped ?? 0;
     return {
@@ -247,13 +271,14 @@ class Transfer {
 
   /** Sends what lies between the layers that the target has and these, and looks whether they are there then. */
   async #send(upTo: number, tag: string): Promise<void> {
+    this.#tagUsed ||= tag === this.#options.temporaryTag;
     await this.#sendInAnyLayout(upTo, tag);
-    const loaded = await inspectImage(this.#target, tag, this.#signal);
+    const loaded = await inspectStored(this.#target, tag, this.#signal);
     const wanted = { ...this.#image, layers: this.#image.layers.slice(0, upTo) };
-    if (loaded === undefined || !hasSameContent(loaded, wanted)) {
+    if (loaded === undefined || !hasSameContent(loaded.image, wanted)) {
       throw new IncompleteError('The layers on the host were not those of the image.');
     }
-    if (!(await isAvailable(this.#target, tag, this.#signal))) {
+    if (!loaded.complete) {
       throw new IncompleteError('A part of the image was missing on the host.');
     }
   }
@@ -317,15 +342,11 @@ class Transfer {
   }
 
   async #readSizes(): Promise<readonly number[] | undefined> {
-    const layers = this.#image.layers.length;
-    if (this.#layout !== undefined) {
-      return this.#layout.sizes;
+    try {
+      return await layerSizes(this.#source, this.#reference, this.#image.layers.length, this.#signal);
+    } catch (error) {
+      throw sourceFailure(this.#source, error, this.#signal);
     }
-    const sizes = await layerSizes(this.#source, this.#reference, layers, this.#signal);
-    if (sizes === undefined && layers - this.#have > 1) {
-      return (await this.#readLayout()).sizes;
-    }
-    return sizes;
   }
 
   /** The target unpacks what it has taken in, so that for a while it holds everything twice. */
@@ -344,10 +365,11 @@ class Transfer {
     }
   }
 
-  async #removeNames(names: readonly string[]): Promise<void> {
+  /** Takes the temporary tag away, and these parts. */
+  async #removeNames(parts: readonly string[]): Promise<void> {
     const limit = AbortSignal.timeout(CLEAN_UP_MS);
     try {
-      for (const name of names) {
+      for (const name of [...(this.#tagUsed ? [this.#options.temporaryTag] : []), ...parts]) {
         await removeImage(this.#target, name, limit);
       }
     } catch {

@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { capital, unreachable } from './errors';
+import { type Exit, exitOf } from './exit';
 
 type Callback = (error?: Error | null) => void;
 
@@ -35,7 +36,6 @@ export class ChannelStream extends Duplex {
   #inFlight: { readonly write: boolean; readonly done: Callback } | undefined;
   #closedByHost = false;
   #stderr = '';
-  #exit: string | undefined;
   readonly #label: string;
   readonly #command: boolean;
 
@@ -146,17 +146,13 @@ export class ChannelStream extends Duplex {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-STDERR_TAIL);
     });
     channel.on('error', (cause: Error) => this.destroy(cause));
-    channel.on('exit', (code: number | null, signal?: string) => {
-      this.#exit =
-        code === 0 ? undefined : code === null ? `was ended by ${signal ?? 'a signal'}` : `ended with code ${code}`;
-    });
     channel.on('end', () => {
       // Whether a command failed is known when its channel closes, not yet at the end of its output.
       if (!this.#command) {
         this.push(null);
       }
     });
-    channel.on('close', () => this.#closed());
+    channel.on('close', () => this.#closed(exitOf(channel)));
     this.emit('connect');
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -164,12 +160,12 @@ export class ChannelStream extends Duplex {
   }
 
   /** The host closed the channel: nothing more can be written, and ssh2 will never answer a write under way. */
-  #closed(): void {
+  #closed(exit: Exit | undefined): void {
     this.#closedByHost = true;
     if (this.#command) {
-      if (this.#exit !== undefined) {
-        const detail = this.#stderr.trim();
-        this.destroy(unreachable(`${capital(this.#label)} ${this.#exit}.`, { detail }));
+      if (exit !== undefined && exit.code !== 0) {
+        const how = exit.code === null ? `was ended by ${exit.signal ?? 'a signal'}` : `ended with code ${exit.code}`;
+        this.destroy(unreachable(`${capital(this.#label)} ${how}.`, { detail: this.#stderr.trim() }));
         return;
       }
       this.push(null);

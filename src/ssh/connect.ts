@@ -1,5 +1,6 @@
 import { Client } from 'ssh2';
 import { cancelledError, DeployError, throwIfCancelled, type Questions } from '../model';
+import { compressAnswers } from './compression';
 import { closedByServer, handshakeError, noAnswer, unreachable, type Place } from './errors';
 import { HostTrust } from './hostTrust';
 import { dialCommand, dialTcp, dialThrough, type Line } from './line';
@@ -69,7 +70,9 @@ async function connectHost(
       const started = Date.now();
       const line = await openLine(settings, place, jump, signal);
       const limitMs = Math.max(settings.connectTimeoutMs - (Date.now() - started), 1000);
-      const outcome = await tryLogin({ settings, place, description, trust, login, line, jump, limitMs, signal });
+      const isJump = way.length > 0;
+      const parts = { settings, place, description, trust, login, line, jump, isJump, limitMs, signal };
+      const outcome = await tryLogin(parts);
       if (outcome instanceof Ssh2Transport) {
         return outcome;
       }
@@ -115,6 +118,8 @@ interface LoginParts {
   readonly login: Login;
   readonly line: Line;
   readonly jump: HostTransport | undefined;
+  /** What passes through a jump host is encrypted: it does not compress. */
+  readonly isJump: boolean;
   /** Milliseconds left for the handshake. */
   readonly limitMs: number;
   readonly signal: AbortSignal;
@@ -223,6 +228,9 @@ function tryLogin(parts: LoginParts): Promise<Ssh2Transport | OpenQuestion> {
       // Other servers than OpenSSH forward Unix sockets as well; one that does not refuses by itself.
       strictVendor: false,
     });
+    if (!parts.isJump) {
+      compressAnswers(client);
+    }
   });
 }
 

@@ -4,6 +4,7 @@ import type { Client, ClientChannel } from 'ssh2';
 import { cancelledError, DeployError, throwIfCancelled, toDeployError } from '../model';
 import { ChannelStream, release, type ChannelSource } from './channelStream';
 import { capital, seconds, unreachable } from './errors';
+import { exitOf, watchExit } from './exit';
 import type { Line } from './line';
 import { SessionSlots, type SessionKind } from './sessionSlots';
 
@@ -286,6 +287,9 @@ export class Ssh2Transport implements HostTransport {
       signal.addEventListener('abort', onAbort, { once: true });
       const opened = (error: Error | undefined, channel?: ClientChannel): void => {
         signal.removeEventListener('abort', onAbort);
+        if (channel !== undefined) {
+          watchExit(channel);
+        }
         if (channel === undefined) {
           const reason = error ?? new Error('no channel');
           // Only a channel that could not be opened has a reason; without one, the command itself was refused.
@@ -424,7 +428,6 @@ function collect(
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   let size = 0;
-  let exitCode: number | undefined;
   const into = (chunks: Buffer[]) => (chunk: Buffer) => {
     size += chunk.length;
     if (size > MAX_OUTPUT) {
@@ -435,14 +438,13 @@ function collect(
   };
   channel.on('data', into(stdout));
   channel.stderr.on('data', into(stderr));
-  channel.on('exit', (code: number | null, signalName?: string) => {
-    exitCode = code ?? 128 + signalNumber(signalName);
-  });
   channel.on('error', (error: Error) => fail(unreachable(`A command on ${host} was cut off.`, detailOf(error))));
   channel.on('close', () => {
-    if (exitCode === undefined) {
+    const exit = exitOf(channel);
+    if (exit === undefined) {
       fail(unreachable(`A command on ${host} was cut off: the host did not say how it ended.`));
     } else {
+      const exitCode = exit.code ?? 128 + signalNumber(exit.signal);
       succeed({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
     }
   });

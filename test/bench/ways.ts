@@ -53,6 +53,14 @@ export function pipeline(lab: Lab): Way {
   };
 }
 
+/** One login with a tunnel, which is closed at once: ssh waits half a minute for idle connections when its command ends. */
+const PULL = `set -e
+on() { ssh -F "$config" -S "$socket" "$@"; }
+config=$1 socket=$2 alias=$3 port=$4 image=$5
+on -M -f -N -R "$port:127.0.0.1:$port" "$alias" >/dev/null 2>&1
+on "$alias" docker pull --quiet "$image"
+on -O exit "$alias"`;
+
 /** A registry of this machine that the host reaches through the SSH connection, as Kamal 2 does it. */
 export async function registry(lab: Lab): Promise<Way> {
   const { port, stop } = await startRegistry();
@@ -63,8 +71,13 @@ export async function registry(lab: Lab): Promise<Way> {
       const env = environment(lab);
       await mustRun('docker', ['tag', image, name], { env });
       await mustRun('docker', ['push', '--quiet', name], { env });
-      const tunnel = `${port}:127.0.0.1:${port}`;
-      await mustRun('ssh', ['-F', lab.sshConfigFile, '-R', tunnel, alias, 'docker', 'pull', '--quiet', name], { env });
+      await mustRun(
+        'bash',
+        ['-c', PULL, 'bash', lab.sshConfigFile, path.join(lab.folder, 'tunnel'), alias, `${port}`, name],
+        {
+          env,
+        },
+      );
       await mustRun('docker', ['rmi', name], { env });
       return {};
     },

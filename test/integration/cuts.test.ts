@@ -33,8 +33,8 @@ const NAME = `blue-green-cuts-test-${process.pid}`;
 const TEMPORARY = 'blue-green-incoming:cuts-test';
 /** Of each of three layers that do not compress. */
 const LAYER_BYTES = 9_000_000;
-/** Fast enough to be quick, slow enough to be cut in the middle. */
-const LINE: Speed = { bytesPerSecond: 5_000_000 };
+/** Fast enough to be quick, slow enough to be cut in the middle, and too long for a host in the same building. */
+const LINE: Speed = { bytesPerSecond: 5_000_000, latencyMs: 10 };
 
 const noisyLayers = [1, 2, 3].map((n) => `RUN head -c ${LAYER_BYTES} /dev/urandom > /noise${n}`).join('\n');
 

@@ -556,6 +556,37 @@ describe('the local engine', () => {
     await removeImage(engine, `${NAME}:foreign`, noSignal);
   });
 
+  test('says of a base image whose programs cannot run here what to do about it', async () => {
+    // A processor that is hardly ever emulated: nothing but the head of a program for it.
+    const program = Buffer.alloc(64);
+    program.write('\x7fELF\x02\x02\x01', 'latin1');
+    program.writeUInt16BE(2, 16);
+    program.writeUInt16BE(21, 18);
+    const folder = new BuildFolder({ Dockerfile: 'FROM scratch\nCOPY sh /bin/sh\n' });
+    writeFileSync(path.join(folder.folder, 'sh'), program, { mode: 0o755 });
+    const platform = 'linux/ppc64';
+    await buildImage(engine, folder.spec(`${NAME}:foreign-base`, { platform }), recordBuild().events, noSignal);
+
+    const before = process.env['PATH'];
+    // Debian's own docker command has BuildKit without a plugin.
+    process.env['PATH'] = `/usr/bin:${before ?? ''}`;
+    try {
+      folder.write({ Dockerfile: `FROM ${NAME}:foreign-base\nRUN true\n` });
+      for (const secrets of [{}, { file: { file: path.join(folder.folder, 'sh') } }]) {
+        await assert.rejects(
+          buildImage(engine, folder.spec(`${NAME}:foreign`, { platform, secrets }), recordBuild().events, noSignal),
+          deployError('build', /^Docker on this machine cannot run programs for linux\/ppc64\.$/, ({ hint }) =>
+            assert.match(hint ?? '', /--install ppc64.*"transfer": "host"/),
+          ),
+        );
+      }
+    } finally {
+      process.env['PATH'] = before;
+      folder.remove();
+      await removeImage(engine, `${NAME}:foreign-base`, noSignal);
+    }
+  });
+
   describe('secrets of a build', () => {
     const before = process.env['PATH'];
     afterEach(() => {

@@ -809,6 +809,49 @@ describe('SSH to a real sshd', { skip, timeout: 600_000 }, () => {
       assert.equal((await run('no-such-command')).exitCode, 127);
     });
 
+    it('knows how a command has ended that ends at once', async () => {
+      for (let code = 0; code < 20; code++) {
+        assert.equal((await transport.exec(`exit ${code}`, { timeoutMs: 10_000 })).exitCode, code);
+        if (code > 0) {
+          const stream = transport.openCommand(`exit ${code}`);
+          stream.resume();
+          const [error] = (await once(stream, 'error')) as [Error];
+          assert.match(error.message, new RegExp(` ended with code ${code}\\.$`));
+        }
+      }
+    });
+
+    it('gets what the host says compressed, and sends as it is what is compressed already', async () => {
+      const size = 2_000_000;
+      const [sent, received] = [transport.bytesSent, transport.bytesReceived];
+      const echo = await transport.exec('tee /dev/null', {
+        timeoutMs: 10_000,
+        stdin: 'say it again\n'.repeat(size / 13),
+      });
+      assert.ok(echo.stdout.length > 0.99 * size);
+      assert.ok(transport.bytesReceived - received < 0.05 * size, `${transport.bytesReceived - received} bytes came`);
+      assert.ok(transport.bytesSent - sent > 0.99 * size, `${transport.bytesSent - sent} bytes went`);
+    });
+
+    it('gets it whole when keys are exchanged anew, and from a host that does not compress', async () => {
+      for (const [name, lines, proof] of [
+        ['rekeys', ['RekeyLimit 256K', 'LogLevel DEBUG1'], /rekeying[^]*rekeying/],
+        ['plain', ['Compression no'], /./],
+      ] as const) {
+        const server = await launch(name, { config: lines });
+        know(server);
+        appendFileSync(server.authorizedKeys, `${publicKey(at('id'))}\n`);
+        const log = logSince(server);
+        const other = await dial(config([], { port: server.port }));
+        const noise = randomBytes(3_000_000).toString('base64');
+        const { stdout } = await other.exec('cat; seq 200000', { timeoutMs: 30_000, stdin: noise });
+        const numbers = Array.from({ length: 200_000 }, (_, n) => `${n + 1}\n`).join('');
+        assert.ok(stdout === noise + numbers);
+        assert.match(log(), proof);
+        assert.equal((await other.exec('echo still here', { timeoutMs: 10_000 })).stdout, 'still here\n');
+      }
+    });
+
     it('runs more commands at once than sshd allows sessions', async () => {
       const results = await Promise.all(
         Array.from({ length: 24 }, (_, i) => transport.exec(`echo ${i}; sleep 0.05`, { timeoutMs: 30_000 })),

@@ -1,6 +1,7 @@
 /** Images go from the local engine to every engine of the matrix as the layers that are missing there, or not at all. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -25,6 +26,7 @@ import {
   remoteEngine,
   removeImages,
 } from './engines';
+import { indexArchive, layerOf } from './ociIndex';
 
 // Of this run alone: another one may use the same engine at the same time.
 const NAME = `blue-green-transfer-test-${process.pid}`;
@@ -85,7 +87,7 @@ async function send(
 }
 
 /** Says of every image that all of it but the topmost layer is there. */
-const liar: Parameters<typeof transferImage>[5] = (_target, image) => Promise.resolve(image.layers.length - 1);
+const liar: Parameters<typeof transferImage>[5] = (_target, { image }) => Promise.resolve(image.layers.length - 1);
 
 async function tags(host: Host): Promise<string[]> {
   const out = await host.mustExec("docker images --format '{{.Repository}}:{{.Tag}}' | sort");
@@ -278,7 +280,7 @@ for (const version of ['26.1', '28.5'] as const) {
       return;
     }
 
-    for (const engine of ['20.10', '28.5'] as const) {
+    for (const engine of ['20.10', '26.1', '28.5'] as const) {
       test(`is a source as well: its compressed layers arrive on Docker ${engine}`, async () => {
         const dockerfile = `FROM ${BASE}\nCOPY line.txt noise /\n`;
         const folder = new BuildFolder({ Dockerfile: dockerfile, 'line.txt': 'far', noise: 'x' });
@@ -298,11 +300,41 @@ for (const version of ['26.1', '28.5'] as const) {
         assert.deepEqual([first.full, second.full, second.sentLayers], [true, false, 1]);
         assert.equal(await readsLine(goal, `${NAME}:far1`), 'far');
         assert.equal(await readsLine(goal, `${NAME}:far2`), 'farther');
+
+        const index = `docker.io/library/${NAME}-index:1`;
+        await loadIndex(remote.engine, index);
+        await bring(index);
+        assert.equal(await readsLine(goal, index), 'native');
+        const there = await inspectImage(target.engine, index, noSignal);
+        assert.equal(`${there?.os}/${there?.architecture}`, remote.engine.info.platform);
         target.close();
         await goal.remove();
       });
     }
   });
+}
+
+/** Loads an index of two platforms, each with an attestation, as the buildx command leaves it in the engine. */
+async function loadIndex(target: DockerEngine, reference: string): Promise<void> {
+  const image = await inspectImage(source, tinyImage, noSignal);
+  assert.ok(image !== undefined);
+  const layers: Buffer[] = [];
+  await readSaved(
+    await openSaved(source, tinyImage, noSignal),
+    image.layers,
+    image.id,
+    undefined,
+    async ({ index, content }) => {
+      layers[index] = await buffer(content as AsyncIterable<Buffer>);
+    },
+  );
+  const [os = '', architecture = ''] = target.info.platform.split('/');
+  const foreign = architecture === 'arm64' ? 'amd64' : 'arm64';
+  const archive = await indexArchive(reference, [
+    { os, architecture: foreign, layers: [await layerOf({ 'line.txt': 'foreign', noise: 'x' })] },
+    { os, architecture, layers: [...layers, await layerOf({ 'line.txt': 'native', noise: 'x' })] },
+  ]);
+  await loadArchive(target, Readable.from([archive]), () => undefined, noSignal);
 }
 
 /** Loads an image with its layers as gzip, as an engine has it that pulled it from a registry. */

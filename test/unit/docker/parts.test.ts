@@ -1,25 +1,31 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { endOfPart } from '../../../src/docker/parts';
+import { endOfPart, likelySpeed } from '../../../src/docker/parts';
 import { parseDf } from '../../../src/engine/disk';
 
 const MB = 1024 * 1024;
 
 describe('where a part of an image ends', () => {
   test('a small image, and one with a small rest, is one part', () => {
-    assert.equal(endOfPart([2 * MB, 3 * MB, 1], 0, undefined), 3);
-    assert.equal(endOfPart([200 * MB, 3 * MB, 1], 0, undefined), 3);
-    assert.equal(endOfPart([], 0, undefined), 0);
+    assert.equal(endOfPart([2 * MB, 3 * MB, 1], 0, 0), 3);
+    assert.equal(endOfPart([200 * MB, 3 * MB, 1], 0, 0), 3);
+    assert.equal(endOfPart([], 0, 0), 0);
   });
 
   test('the first part is short, the others take some seconds each', () => {
     const sizes = [30 * MB, 30 * MB, 30 * MB, 30 * MB, 30 * MB];
-    assert.equal(endOfPart(sizes, 0, undefined), 1);
+    assert.equal(endOfPart(sizes, 0, 0), 1);
     // 4 MB a second: 60 MB in the time of one part.
     const slow = (4 * MB) / 1000;
     assert.deepEqual([endOfPart(sizes, 1, slow), endOfPart(sizes, 3, slow)], [3, 5]);
     const fast = (100 * MB) / 1000;
     assert.equal(endOfPart(sizes, 1, fast), 5);
+  });
+
+  test('to a host in the same building the first part is large at once', () => {
+    const sizes = [70 * MB, 30 * MB, 10 * MB, 200 * MB];
+    assert.deepEqual([endOfPart(sizes, 0, likelySpeed(1)), endOfPart(sizes, 0, likelySpeed(25))], [4, 1]);
+    assert.equal(endOfPart([...sizes, 500 * MB], 0, likelySpeed(1)), 4);
   });
 
   test('layers of unknown size are one part', () => {

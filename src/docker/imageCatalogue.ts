@@ -1,0 +1,27 @@
+import type { DockerEngine } from './engine';
+import { type ImageDetails, type ImageSummary, inspectImage, listImageSummaries } from './images';
+
+/** The images of an engine at one moment. What has been asked is not asked again: the engine may be behind a slow line. */
+export class ImageCatalogue {
+  readonly #engine: DockerEngine;
+  readonly #signal: AbortSignal;
+  readonly #details = new Map<string, Promise<ImageDetails | undefined>>();
+  #list: Promise<readonly ImageSummary[]> | undefined;
+
+  constructor(engine: DockerEngine, signal: AbortSignal) {
+    this.#engine = engine;
+    this.#signal = signal;
+  }
+
+  list(): Promise<readonly ImageSummary[]> {
+    this.#list ??= listImageSummaries(this.#engine, {}, this.#signal);
+    return this.#list;
+  }
+
+  /** Undefined for an image that has gone meanwhile. */
+  inspect(id: string): Promise<ImageDetails | undefined> {
+    const details = this.#details.get(id) ?? inspectImage(this.#engine, id, this.#signal);
+    this.#details.set(id, details);
+    return details;
+  }
+}
