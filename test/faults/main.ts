@@ -1,9 +1,10 @@
 /**
- * `npm run test:faults`: every fault at every stage, on engines 20.10, 26.1 and 28.5 at once. Arguments choose rows
- * whose name contains one of them (`killed`, `SSH`, `disk`). Writes the table to docs/FAULTS.md with `--write`. Ends
- * with 1 when a row is not as it should be.
+ * `npm run test:faults`: every fault at every stage, on engines 20.10, 26.1 and 28.5 at once. Arguments choose faults
+ * whose name contains one of them (`killed`, `SSH`, `disk`), `--stage` stages. `--minutes` begins no row after so long,
+ * `--continue` leaves out rows that an earlier run has seen pass: so the table can be made in slices. `--write` puts the
+ * rows of all of them into docs/FAULTS.md and the short table into the README. Ends with 1 when a row is not as it
+ * should be, or has not been run.
  */
-import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -12,7 +13,8 @@ import { mustRun } from '../machines/command';
 import { type DockerVersion, proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { type Fault, faults } from './faults';
-import { describeTable, markdown } from './report';
+import { describeTable, writeTables } from './report';
+import { hasPassed, keepRow, keptRows } from './rows';
 import { Patient, type Row, type Way } from './table';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
@@ -25,54 +27,86 @@ interface Case {
   readonly way: Way;
 }
 
+const CASES = faults.flatMap((fault) =>
+  fault.stages.map((stage, index): Case => ({ fault, stage, way: index % 2 === 0 ? 'repair' : 'deploy' })),
+);
+
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
-  const chosen = faults.filter(({ name }) => positionals.length === 0 || positionals.some((it) => name.includes(it)));
-  const cases = chosen.flatMap((fault) =>
-    fault.stages.map((stage, index): Case => ({ fault, stage, way: index % 2 === 0 ? 'repair' : 'deploy' })),
+  const { values, positionals } = parseArgs({
+    options: {
+      stage: { type: 'string', multiple: true },
+      minutes: { type: 'string' },
+      continue: { type: 'boolean' },
+      write: { type: 'boolean' },
+    },
+    allowPositionals: true,
+  });
+  const kept = values.continue === true ? keptRows() : [];
+  const cases = CASES.filter(
+    ({ fault: { name }, stage }) =>
+      (positionals.length === 0 || positionals.some((it) => name.includes(it))) &&
+      (values.stage === undefined || values.stage.includes(stage)) &&
+      !hasPassed(kept, name, stage),
   );
+  const until = values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000;
+  if (Number.isNaN(until)) {
+    throw new Error('--minutes takes a number.');
+  }
+  const rows = cases.length === 0 ? [] : await runAll(cases, until);
+  console.log(describeTable(inOrder(rows)));
+  console.log(`${rows.length} rows run, ${cases.length - rows.length} left.`);
+  if (values.write === true) {
+    writeTables(root, inOrder(keptRows()), CASES.length);
+  }
+  process.exitCode = rows.length === cases.length && rows.every(({ wrong }) => wrong === undefined) ? 0 : 1;
+}
+
+async function runAll(cases: readonly Case[], until: number): Promise<Row[]> {
   await mustRun(process.execPath, [path.join(root, 'esbuild.mjs'), '--production']);
   const lab = await startLab();
-  let rows: Row[];
   try {
     await lab.images(proxyImage, tinyImage);
     const onDisk = cases.filter(({ fault }) => fault.needsDisk === true);
     const others = cases.filter(({ fault }) => fault.needsDisk !== true);
     // One queue for all hosts: a fast engine takes more.
     const work = [
-      ...(onDisk.length > 0 ? [lane(lab, '26.1', onDisk, DISK)] : []),
-      ...(others.length > 0 ? (['28.5', '20.10'] as const).map((engine) => lane(lab, engine, others)) : []),
+      ...(onDisk.length > 0 ? [lane(lab, '26.1', onDisk, until, DISK)] : []),
+      ...(others.length > 0 ? (['28.5', '20.10'] as const).map((engine) => lane(lab, engine, others, until)) : []),
     ];
-    rows = (await Promise.all(work)).flat();
+    return (await Promise.all(work)).flat();
   } finally {
     await lab.stop();
   }
-  const order = (row: Row): number => faults.findIndex(({ name }) => name === row.fault);
-  rows.sort((a, b) => order(a) - order(b));
-  console.log(describeTable(rows));
-  if (values.write === true) {
-    writeFileSync(path.join(root, 'docs/FAULTS.md'), markdown(rows));
-  }
-  process.exitCode = rows.length === cases.length && rows.every(({ wrong }) => wrong === undefined) ? 0 : 1;
 }
 
-/** Takes cases off the queue until it is empty. */
-async function lane(lab: Lab, engine: DockerVersion, queue: Case[], disk?: string): Promise<Row[]> {
+/** Takes cases off the queue until it is empty, or the time is over. */
+async function lane(lab: Lab, engine: DockerVersion, queue: Case[], until: number, disk?: string): Promise<Row[]> {
   const name = `faults-${engine.replace('.', '')}${disk === undefined ? '' : '-disk'}`;
   const host = await (await lab.host({ engine, name, ...(disk !== undefined && { disk }) })).dockerReady();
   await host.load(proxyImage);
   const patient = await Patient.admit(lab, host);
   const rows: Row[] = [];
   try {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    while (performance.now() < until) {
+      const next = queue.shift();
+      if (next === undefined) {
+        break;
+      }
       const row = await patient.suffer(next.fault, next.stage, next.way);
       rows.push(row);
+      keepRow(row);
       console.error(`[faults] ${engine} ${describeTable([row])}`);
     }
   } finally {
     patient.discharge();
   }
   return rows;
+}
+
+function inOrder(rows: readonly Row[]): Row[] {
+  const place = (row: Row): number =>
+    CASES.findIndex(({ fault, stage }) => fault.name === row.fault && stage === row.stage);
+  return [...rows].sort((a, b) => place(a) - place(b));
 }
 
 main().catch((error: unknown) => {

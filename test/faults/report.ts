@@ -1,4 +1,6 @@
 /** The table of faults as text. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Row } from './table';
 
 /** One line a row, for a terminal. */
@@ -18,33 +20,70 @@ export function describeTable(rows: readonly Row[]): string {
     .join('\n');
 }
 
+const BEGIN = '<!-- faults -->';
+const END = '<!-- /faults -->';
+
+/** Writes docs/FAULTS.md, and the short table between its marks in the README. Throws when rows are missing. */
+export function writeTables(root: string, rows: readonly Row[], wanted: number): void {
+  if (rows.length !== wanted) {
+    throw new Error(`${rows.length} of ${wanted} rows have been run: no table is written.`);
+  }
+  writeFileSync(path.join(root, 'docs/FAULTS.md'), markdown(rows));
+  const readme = path.join(root, 'README.md');
+  const [before, after] = readFileSync(readme, 'utf8').split(new RegExp(`${BEGIN}[^]*${END}`));
+  if (before === undefined || after === undefined) {
+    throw new Error(`README.md has no place for the table: ${BEGIN} … ${END}.`);
+  }
+  writeFileSync(readme, `${before}${BEGIN}\n\n${shortTable(rows)}\n\n${END}${after}`);
+}
+
 /** The whole of docs/FAULTS.md. */
-export function markdown(rows: readonly Row[]): string {
+function markdown(rows: readonly Row[]): string {
   const cells = rows.map((row) => [
     row.fault,
     row.stage,
     row.stopsSite ? `${row.failed} of ${row.sent} ¹` : `${row.failed} of ${row.sent}`,
     liveInWords(row),
     row.named.map((code) => `\`${code}\``).join(', ') || 'nothing unusual',
-    row.repairedBy,
+    row.wrong === undefined ? row.repairedBy : `**not as it should be: ${row.wrong}**`,
   ]);
-  const head = ['fault', 'at', 'requests failed', 'live slot', 'state named', 'repaired by'];
-  const widths = head.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
   return `# Faults
 
 Each row is one deployment under traffic, with one fault injected at the moment a stage begins, on a real host with a
-real engine. Afterwards \`blue-green status\` has to name the state, and \`blue-green repair\` or the next deployment has
+real engine (Docker 20.10, 26.1 or 28.5). Afterwards \`blue-green status\` has to name the state, and \`blue-green repair\` or the next deployment has
 to bring the host back to one in which there is nothing to name: the service answers, both slots are there, no lock, no
-temporary container, image or file is left. Repeat it with \`npm run test:faults -- --write\`; \`npm test\` runs a few
-of the rows. What the codes mean: [CLI.md](CLI.md#states-and-repair).
+temporary container, image or file is left. Repeat it with \`npm run test:faults -- --write\`, or in slices with
+\`--minutes 30 --continue --write\`; \`npm test\` runs a few of the rows. What the codes mean:
+[CLI.md](CLI.md#states-and-repair).
 
-${[line(head), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)].join('\n')}
+${table(['fault', 'at', 'requests failed', 'live slot', 'state named', 'repaired by'], cells)}
 
 ¹ The fault itself stops what serves (a power cut, a restart of the engine or the proxy), so requests fail until it is
 over. In all other rows none may fail.
 `;
+}
+
+/** A line for each fault. */
+function shortTable(rows: readonly Row[]): string {
+  const sum = (numbers: readonly number[]): string => numbers.reduce((a, b) => a + b, 0).toLocaleString('en-US');
+  const cells = [...new Set(rows.map(({ fault }) => fault))].map((fault) => {
+    const own = rows.filter((row) => row.fault === fault);
+    const lost = `${sum(own.map(({ failed }) => failed))} of ${sum(own.map(({ sent }) => sent))}`;
+    return [
+      fault,
+      String(own.length),
+      own.some(({ stopsSite }) => stopsSite) ? 'only while the fault lasts' : lost,
+      `${own.filter(({ wrong }) => wrong === undefined).length} of ${own.length}`,
+    ];
+  });
+  return table(['fault', 'stages', 'requests failed', 'named and repaired'], cells);
+}
+
+function table(head: readonly string[], cells: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)].join('\n');
 }
 
 function liveInWords({ before, live }: Row): string {

@@ -69,8 +69,11 @@ export class Patient {
     let live: SlotName | undefined;
     let named: readonly string[] = [];
     let repairedBy = '';
+    // When the site was up again, in seconds of the traffic: a request that is sent after that may not fail.
+    let upAt: number | undefined;
     try {
-      const outcome = await this.deployUnder(fault, stage, wrong);
+      const { outcome, cameBack } = await this.deployUnder(fault, stage, wrong);
+      upAt = cameBack ? traffic.report().seconds : undefined;
       const state = await this.status();
       fault.check?.(outcome, state);
       live = state.services[0]?.live;
@@ -81,6 +84,7 @@ export class Patient {
       await fault.cure?.(this.host);
       repairedBy = named.length === 0 ? 'nothing to repair' : await this.bringBack(way);
       const after = await this.status();
+      upAt ??= traffic.report().seconds;
       if (codes(after).length > 0) {
         wrong.push(`left after ${repairedBy}: ${codes(after).join(', ')}`);
       }
@@ -95,6 +99,9 @@ export class Patient {
     const counted = await traffic.stop();
     if (counted.failed > 0 && !fault.stopsSite) {
       wrong.push(JSON.stringify(counted.kinds));
+    }
+    if (fault.stopsSite && upAt !== undefined && (counted.lastFailedAt ?? 0) > upAt) {
+      wrong.push(`requests failed after the site was up again: ${JSON.stringify(counted.kinds)}`);
     }
     return {
       fault: fault.name,
@@ -111,7 +118,11 @@ export class Patient {
     };
   }
 
-  private async deployUnder(fault: Fault, stage: Stage, wrong: string[]): Promise<CliOutcome> {
+  private async deployUnder(
+    fault: Fault,
+    stage: Stage,
+    wrong: string[],
+  ): Promise<{ outcome: CliOutcome; cameBack: boolean }> {
     let injected: ReturnType<Fault['inject']> | undefined;
     const outcome = await this.deploy((event, kill) => {
       if (event.type === 'stage' && event.stage === stage && event.status === 'running') {
@@ -130,10 +141,7 @@ export class Patient {
     }
     const end = await injected;
     await end?.();
-    if (fault.stopsSite) {
-      await this.comesBack();
-    }
-    return outcome;
+    return { outcome, cameBack: fault.stopsSite && (await this.comesBack()) };
   }
 
   private async bringBack(way: Way): Promise<string> {
@@ -163,8 +171,8 @@ export class Patient {
     return JSON.parse(stdout) as HostState;
   }
 
-  /** Gives what Docker starts again by itself the time to come up. */
-  private async comesBack(): Promise<void> {
+  /** Gives what Docker starts again by itself the time to come up. False when it did not. */
+  private async comesBack(): Promise<boolean> {
     const until = performance.now() + SITE_LIMIT_MS;
     while (performance.now() < until) {
       const status = await get(this.host).then(
@@ -172,10 +180,11 @@ export class Patient {
         () => undefined,
       );
       if (status === 200) {
-        return;
+        return true;
       }
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+    return false;
   }
 
   private async mustAnswer(wrong: string[]): Promise<void> {

@@ -68,6 +68,8 @@ export interface TrafficReport {
   readonly sent: number;
   readonly failed: number;
   readonly seconds: number;
+  /** When the last of those that failed was sent, in seconds after the start of the traffic. */
+  readonly lastFailedAt: number | undefined;
   readonly kinds: Readonly<Record<ClientKind, Count>>;
   /** Which versions answered (the X-Version header of the example service). */
   readonly versions: Readonly<Record<string, Seen>>;
@@ -99,6 +101,7 @@ export class Traffic {
   private readonly stopping = new AbortController();
   private readonly url: URL;
   private sent = 0;
+  private lastFailedAt: number | undefined;
 
   private constructor(private readonly options: TrafficOptions) {
     this.url = new URL(options.url);
@@ -128,6 +131,7 @@ export class Traffic {
       sent: this.sent,
       failed: Object.values(this.kinds).reduce((sum, { failed }) => sum + failed, 0),
       seconds: this.now() / 1000,
+      lastFailedAt: this.lastFailedAt,
       kinds: structuredClone(this.kinds),
       versions: structuredClone(this.versions),
     };
@@ -253,9 +257,11 @@ export class Traffic {
   private async counted<T>(kind: ClientKind, ask: () => Promise<T>): Promise<T | undefined> {
     const tally = this.kinds[kind];
     const asked = performance.now();
+    const askedAt = this.now() / 1000;
     try {
       return await ask();
     } catch (error) {
+      this.lastFailedAt = Math.max(askedAt, this.lastFailedAt ?? 0);
       this.fail(tally, error instanceof Error ? error.message : String(error));
       return undefined;
     } finally {
