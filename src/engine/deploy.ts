@@ -2,8 +2,9 @@
  * A deployment: the stages in their order, and what is taken back when one of them fails. Rollback goes the same way
  * from `probe` on, with a slot that exists already.
  */
+import type { ContainerDetails } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
-import { type DeployResult, type DrainConfig, type Emit, type Plan, type ServiceConfig } from '../model';
+import { type DeployResult, type DrainConfig, type Emit, otherSlot, type Plan, type ServiceConfig } from '../model';
 import { conduct } from './conduct';
 import type { FilledSlot, ReadyProxy, Run } from './context';
 import type { Host } from './host';
@@ -92,6 +93,18 @@ export function deploy(request: DeployRequest, emit: Emit, signal: AbortSignal):
   });
 }
 
+/**
+ * The slot that was live; where nginx served none, as after its proxy was removed, the other one that runs: it was live
+ * before that.
+ */
+function slotToRetire(view: ServiceView, filled: FilledSlot): ContainerDetails | undefined {
+  if (view.live !== undefined) {
+    return view.slots[view.live];
+  }
+  const other = view.slots[otherSlot(filled.slot)];
+  return other?.running === true ? other : undefined;
+}
+
 /** From a container that runs to a slot that serves: probe, switch, verify, drain, retire. */
 export async function goLive(
   run: Run,
@@ -129,7 +142,7 @@ export async function goLive(
       () => verifyStage(run, watched),
       () => describeTraffic(watched.count()),
     );
-    const old = oldSlot === undefined ? undefined : view.slots[oldSlot];
+    const old = slotToRetire(view, filled);
     const drained = await run.during(
       'drain',
       async (): Promise<Drained> =>
