@@ -128,6 +128,13 @@ describe('settings of the probe', () => {
     assert.equal(head.code, 0, head.stdout);
   });
 
+  test('a slot that listens late is not waited for longer than it needs', async () => {
+    const { code, stdout, events } = await deploy('late-port', { attempts: 2, interval: '1h' });
+    assert.equal(code, 0, stdout);
+    const refused = events.filter((event) => event.type === 'probe' && !event.probe.ok).length;
+    assert.ok(refused > 2 && refused < 15, `${refused} tries before it listened`);
+  });
+
   test('tries within the start period are free', async () => {
     const { code, events } = await deploy('no-port', { startPeriod: '3s', attempts: 2 });
     assert.equal(code, 5);

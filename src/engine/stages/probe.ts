@@ -7,6 +7,10 @@ import { explainEnd, explainUnhealthy } from './explain';
 
 /** After a healthy answer the next try follows at once: only a slot that is still starting is worth waiting for. */
 const CONFIRM_AFTER_MS = 100;
+/** The shortest wait for a slot on whose port nothing listens yet. */
+const LISTEN_AGAIN_MS = 100;
+/** Such a slot is asked again after this part of the time since its start: what is wasted is never more of it. */
+const LISTEN_AGAIN_PART = 0.25;
 /** Milliseconds between two looks whether the container still runs, while the next try is waited for. */
 const LOOK_EVERY_MS = 500;
 /** Lines of the container's log that go with a failure. */
@@ -15,11 +19,13 @@ const LAST_LINES = 20;
 /**
  * Probes the slot from where nginx stands, until it has answered well `health.successes` times in a row. Every try is
  * an event. Returns how many there were. Throws `start` when the container ends, `unhealthy` when the tries are used
- * up; those that fail within `health.startPeriod` are free.
+ * up; those that fail within `health.startPeriod` are free, and those that come sooner than `health.interval` after the
+ * last one that was not.
  */
 export async function probeStage(run: Run, proxy: ReadyProxy, filled: FilledSlot): Promise<number> {
   const { health } = run.service;
-  const countFrom = performance.now() + health.startPeriodMs;
+  const begin = performance.now();
+  let countFrom = begin + health.startPeriodMs;
   let counted = 0;
   let inARow = 0;
   for (let attempt = 1; ; attempt += 1) {
@@ -28,14 +34,21 @@ export async function probeStage(run: Run, proxy: ReadyProxy, filled: FilledSlot
     const probe = judge(attempt, answer, health, container);
     run.emit({ type: 'probe', slot: filled.slot, probe });
     inARow = probe.ok ? inARow + 1 : 0;
-    counted += probe.ok || performance.now() >= countFrom ? 1 : 0;
+    const now = performance.now();
+    if (probe.ok || now >= countFrom) {
+      counted += 1;
+      countFrom = now + health.intervalMs;
+    }
     if (inARow >= health.successes) {
       return attempt;
     }
     if (counted >= health.attempts) {
       throw await unhealthy(run, proxy, filled, answer, probe);
     }
-    await pauseWhileAlive(run, filled, probe.ok ? CONFIRM_AFTER_MS : health.intervalMs);
+    const soon = Math.max(LISTEN_AGAIN_MS, (now - begin) * LISTEN_AGAIN_PART);
+    const isSilent = answer.status === undefined;
+    const waitMs = probe.ok ? CONFIRM_AFTER_MS : isSilent ? Math.min(soon, health.intervalMs) : health.intervalMs;
+    await pauseWhileAlive(run, filled, waitMs);
   }
 }
 

@@ -15,7 +15,7 @@ import { pullImage } from '../../docker/registry';
 import { transferImage } from '../../docker/transfer';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, throwIfCancelled, toDeployError } from '../../model';
 import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
-import { lookAtProxy, waitForWorkers } from '../../nginx/proxy';
+import { lookAtProxy, type ProxyView, waitForWorkers } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
 
 /** Limit for nginx's start, in milliseconds. */
@@ -27,8 +27,10 @@ const START_LIMIT_MS = 20_000;
  */
 export async function proxyStage(run: Run, builder: DockerEngine): Promise<ReadyProxy> {
   const { engine, signal } = run;
-  await ensureNetwork(engine, GATEWAY_NETWORK, { [LABEL.role]: 'gateway' }, signal);
-  const present = await inspectContainer(engine, PROXY_CONTAINER, signal);
+  const [present] = await Promise.all([
+    inspectContainer(engine, PROXY_CONTAINER, signal),
+    ensureNetwork(engine, GATEWAY_NETWORK, { [LABEL.role]: 'gateway' }, signal),
+  ]);
   const created = present === undefined;
   const id = present?.id ?? (await createProxy(run, builder));
   try {
@@ -38,11 +40,15 @@ export async function proxyStage(run: Run, builder: DockerEngine): Promise<Ready
     if (present !== undefined && present.networks[GATEWAY_NETWORK] === undefined) {
       await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
     }
-    await waitUntilReady(run, id);
+    const seen =
+      present?.state === 'running' ? await lookAtProxy(engine, id, [], signal).catch(() => undefined) : undefined;
+    if (seen === undefined || seen.activeWorkers === 0) {
+      await waitUntilReady(run, id);
+    }
     if (created) {
       await removeStockWelcome(run, id);
     }
-    return await inspectReady(run, id);
+    return await inspectReady(run, id, seen);
   } catch (error) {
     // A proxy that never worked must not stand in the way of the next try; one that was there before stays as it is.
     if (created) {
@@ -178,9 +184,10 @@ async function removeStockWelcome(run: Run, id: string): Promise<void> {
   }
 }
 
-async function inspectReady(run: Run, id: string): Promise<ReadyProxy> {
+/** `seen`: the proxy as it was looked at a moment ago. */
+async function inspectReady(run: Run, id: string, seen: ProxyView | undefined): Promise<ReadyProxy> {
   const [view, details] = await Promise.all([
-    lookAtProxy(run.engine, id, [], run.signal),
+    seen ?? lookAtProxy(run.engine, id, [], run.signal),
     inspectContainer(run.engine, id, run.signal),
   ]);
   const address = details?.networks[GATEWAY_NETWORK]?.ipAddress;

@@ -2,6 +2,7 @@
 
 fine          answers 200 "fine"
 no-port       listens nowhere
+late-port     listens after two seconds only
 other-port    listens on 3000 in the place of 8080
 slow          accepts connections and never answers
 no-http       answers with something that is not HTTP
@@ -93,6 +94,8 @@ def main():
     print(f"moody is in the mood {MOOD}", flush=True)
     if MOOD == "no-port":
         time.sleep(3600)
+    elif MOOD == "late-port":
+        time.sleep(2)
     elif MOOD == "slow":
         listen_only(b"")
     elif MOOD == "no-http":
