@@ -2,10 +2,10 @@
  * Names what is unusual on a host, from what was seen there and from nothing else: each state that a crash, a restart or
  * a person can leave is a value with a code and a sentence.
  */
-import type { Finding, FindingCode, SlotName } from '../model';
+import type { Finding, FindingCode, ServiceConfig, SlotName } from '../model';
 import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES } from '../model';
 import { namesFileOf, readConf } from '../nginx/conf';
-import { confOf, editedFiles } from '../nginx/proxy';
+import { confOf, editedFiles, type ProxyView } from '../nginx/proxy';
 import { inWords, lockInWords } from './lock';
 import { asideContainer, type HostExamination, isCandidate, type ServiceView, type Slots } from './observe';
 import { serviceFromContainer } from './release';
@@ -34,6 +34,13 @@ export function findingsOnHost({ view, proxy, gateways, temporaryImages }: HostE
     findings.push(
       forPerson('disk-low', `The disk of Docker has ${megabytes} MB left. Make room, or deployments will fail.`),
     );
+  }
+  const { nginx } = view;
+  const left = (proxy?.leftFiles ?? []).filter(
+    (file) => nginx === undefined || !view.services.some((service) => isFileOf(service, nginx, file)),
+  );
+  if (left.length > 0) {
+    findings.push(switchFiles(left));
   }
   if (temporaryImages.length > 0) {
     findings.push(repaired('temporary-images', `Left by a transfer that was cut: ${temporaryImages.join(', ')}.`));
@@ -144,14 +151,24 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
       ),
     );
   }
-  const left = (proxy?.leftFiles ?? []).filter((file) => namesFileOf(service, file));
+  const left = (proxy?.leftFiles ?? []).filter((file) => isFileOf(view, nginx, file));
   if (left.length > 0) {
-    findings.push(repaired('switch-files', `A switch was cut and left ${left.join(', ')}.`));
+    findings.push(switchFiles(left));
   }
   if (served.deployment === undefined) {
     findings.push(harmless('adopted', 'Set up by another tool; the next deployment adopts it.'));
   }
   return findings;
+}
+
+function switchFiles(left: readonly string[]): Finding {
+  return repaired('switch-files', `A switch was cut and left ${left.join(', ')}.`);
+}
+
+/** Whether a file of a switch belongs to one service: others belong to the servers that services share. */
+function isFileOf({ service }: ServiceView, nginx: ProxyView, file: string): boolean {
+  const own = confOf(nginx, service)?.path;
+  return namesFileOf(service, file) || (own !== undefined && file.startsWith(`${own}.`));
 }
 
 function findingsOnLeftovers(view: ServiceView): Finding[] {
@@ -163,10 +180,15 @@ function findingsOnLeftovers(view: ServiceView): Finding[] {
       );
     } else if (container.running && view.live !== undefined && !isKeptRunning(view)) {
       findings.push(
-        repaired(
-          'both-up',
-          `${slot} runs as well, without traffic. A deployment was interrupted before it was retired.`,
-        ),
+        isLeftOpen(view)
+          ? harmless(
+              'both-up',
+              `${slot} runs as well, without new requests: it was left to connections that were still open, or a deployment was interrupted. The next deployment stops it.`,
+            )
+          : repaired(
+              'both-up',
+              `${slot} runs as well, without traffic. A deployment was interrupted before it was retired.`,
+            ),
       );
     }
   }
@@ -185,8 +207,17 @@ function findingsOnLeftovers(view: ServiceView): Finding[] {
 
 /** True when the service's setting leaves the old slot running. */
 export function isKeptRunning(view: ServiceView): boolean {
+  return liveService(view)?.retire.old === 'keep';
+}
+
+/** True when the service's setting leaves the old slot to connections that are open after the drain. */
+export function isLeftOpen(view: ServiceView): boolean {
+  return liveService(view)?.drain.atTimeout === 'leave';
+}
+
+function liveService(view: ServiceView): ServiceConfig | undefined {
   const live = view.live === undefined ? undefined : view.slots[view.live];
-  return (live && serviceFromContainer(view.service, live)?.service.retire.old) === 'keep';
+  return live && serviceFromContainer(view.service, live)?.service;
 }
 
 /** The slots that are there, BLUE first. */

@@ -198,8 +198,11 @@ async function waitForDeadOwner(
     const beat = await readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal);
     if (beat !== first) {
       const lock = await lookAtLock(engine, service, signal);
-      const who = lock === undefined ? 'unknown' : lockInWords(lock);
-      throw new DeployError('locked', `${service} is being deployed by somebody else: ${who}.`, {
+      if (lock === undefined) {
+        // Not moved but gone: its owner has just come to its end.
+        return;
+      }
+      throw new DeployError('locked', `${service} is being deployed by somebody else: ${lockInWords(lock)}.`, {
         hint: 'Wait until that deployment has ended, then try again.',
       });
     }

@@ -5,14 +5,14 @@
 import { setRestartPolicy } from '../docker/containers';
 import { removeImage } from '../docker/images';
 import { type DeployEvent, type Finding, type HostState, type ServiceState, toDeployError } from '../model';
-import { isOurs, namesFileOf, readConf, routePaths } from '../nginx/conf';
-import { confOf, examineProxy, lookAtProxy } from '../nginx/proxy';
+import { isOurs, namesFileOf, readConf, routePaths, SETTINGS_FILE } from '../nginx/conf';
+import { cleanProxy, confOf, examineProxy, lookAtProxy } from '../nginx/proxy';
 import { type ReadyProxy, Run } from './context';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
 import { takeLock } from './lock';
 import { observeHost } from './hostState';
-import { findTemporaryImages, type ServiceView } from './observe';
+import { findTemporaryImages, type ServiceView, viewHost } from './observe';
 import { mendStoppedProxy, slotToServe } from './mend';
 import { bareService, serviceFromContainer } from './release';
 import { settle, viewService } from './settle';
@@ -52,6 +52,13 @@ export async function repairHost(
     repaired.push(text);
     onNote(text);
   };
+  const chosen = before.services.filter(({ name }) => only === undefined || only === name);
+  // A lock may be that of a deployment which has just been killed: whoever takes it sees whether its owner lives.
+  const onlyLocked = chosen.filter((service) => !needsRepair(service, before) && isLocked(service));
+  const isOnlyLocked = (service: string): boolean => onlyLocked.some(({ name }) => name === service);
+  const services = chosen
+    .filter((service) => needsRepair(service, before) || isLocked(service))
+    .map(({ name }) => name);
   const repairAll = async (services: readonly string[]): Promise<Map<string, string>> => {
     const failures = new Map<string, string>();
     for (const service of services) {
@@ -62,20 +69,22 @@ export async function repairHost(
         if (code === 'cancelled') {
           throw error;
         }
+        if (code === 'locked' && isOnlyLocked(service)) {
+          onNote(message);
+          continue;
+        }
         failures.set(service, `${service}: ${message}`);
         onNote(`${service}: ${message}`);
       }
     }
     return failures;
   };
-  const services = before.services
-    .filter((service) => (only === undefined || only === service.name) && needsRepair(service, before))
-    .map(({ name }) => name);
   let failures = await repairAll(services);
   if (failures.size > 0 && services.length > 1) {
     // What kept the proxy from starting may have been the affair of a service that came later.
     failures = await repairAll([...failures.keys()]);
   }
+  await cleanShared(host, before, note, signal);
   for (const tag of await findTemporaryImages(host.engine, signal)) {
     await removeImage(host.engine, tag, signal);
     note(`Removed the image ${tag}, left by a transfer that was cut.`);
@@ -91,9 +100,28 @@ export function unusual({ findings, services }: HostState): LeftFinding[] {
   ].filter(({ remedy }) => remedy !== 'nobody');
 }
 
+function isLocked({ findings }: ServiceState): boolean {
+  return findings.some(({ code }) => code === 'locked');
+}
+
+/** What a cut switch left of the files that services share: no service's lock is needed for it. */
+async function cleanShared(
+  { engine }: Host,
+  before: HostState,
+  note: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = before.findings.find(({ code }) => code === 'switch-files');
+  const { proxy } = await viewHost(engine, signal);
+  if (found !== undefined && proxy?.state === 'running') {
+    await cleanProxy(engine, proxy.id, SETTINGS_FILE, signal);
+    note('Removed what a switch that was cut had left.');
+  }
+}
+
 /** What is wrong with the proxy is wrong with every service behind it. */
 function needsRepair({ findings }: ServiceState, host: HostState): boolean {
-  const onProxy = host.findings.filter(({ code }) => code !== 'temporary-images');
+  const onProxy = host.findings.filter(({ code }) => code !== 'temporary-images' && code !== 'switch-files');
   return [...findings, ...onProxy].some(({ remedy }) => remedy === 'repair');
 }
 

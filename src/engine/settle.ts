@@ -4,7 +4,7 @@ import { DeployError, slotContainer, type SlotName } from '../model';
 import { confPath } from '../nginx/conf';
 import { cleanProxy } from '../nginx/proxy';
 import type { ReadyProxy, Run } from './context';
-import { entries, isKeptRunning } from './findings';
+import { entries, isKeptRunning, isLeftOpen } from './findings';
 import { findTemporaryImages, isCandidate, type ServiceView, viewHost } from './observe';
 import { portOf } from './release';
 import { drainSlot } from './stages/drain';
@@ -19,12 +19,13 @@ const CANDIDATE_GRACE_SECONDS = 2;
  */
 export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): Promise<ServiceView> {
   const { engine, signal } = run;
-  const [now] = await Promise.all([
+  const [now, isOutOfDate] = await Promise.all([
     seen ?? viewService(run),
+    // The switch of a deployment that was killed goes on by itself.
     cleanProxy(engine, proxy.id, confPath(run.service.name), signal),
     removeTemporaryImages(run),
   ]);
-  let view = now;
+  let view = isOutOfDate ? await viewService(run) : now;
   for (const [slot, container] of entries(view.slots)) {
     if (isCandidate(view, slot)) {
       await removeCandidate(run, container);
@@ -37,7 +38,10 @@ export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): P
   }
   for (const [slot, container] of entries(view.slots)) {
     if (view.live !== undefined && slot !== view.live && container.running && !isKeptRunning(view)) {
-      run.note(`${container.name} runs without traffic, left by an interrupted deployment. It is stopped and kept.`);
+      const why = isLeftOpen(view)
+        ? 'It was left to connections that were still open, or its deployment was interrupted.'
+        : 'Its deployment was interrupted.';
+      run.note(`${container.name} runs without new requests. ${why} It is stopped and kept.`);
       await drainSlot(run, proxy, { container, port: portOf(run.service, container) }, () => undefined, signal);
       await stopContainer(engine, container.id, run.service.retire.graceSeconds, signal);
       view = await viewService(run);

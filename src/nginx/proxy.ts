@@ -115,18 +115,22 @@ export async function examineProxy(
   };
 }
 
-/** Removes the files that an interrupted switch of a service left. Only for whoever holds the service's lock. */
+/**
+ * Waits for a switch that is under way, of whatever service, and removes what interrupted ones left. `confPathOfService`
+ * is the file of the service whose lock the caller holds. True when it had to wait: what was seen before is out of date.
+ */
 export async function cleanProxy(
   engine: DockerEngine,
   proxy: string,
   confPathOfService: string,
   signal: AbortSignal,
-): Promise<void> {
-  await execInContainer(engine, proxy, ['sh', '-c', CLEAN_SCRIPT], {
-    env: { BG_CONF: confPathOfService },
-    timeoutMs: LOOK_LIMIT_MS,
+): Promise<boolean> {
+  const { stdout } = await execInContainer(engine, proxy, ['sh', '-c', CLEAN_SCRIPT], {
+    env: { BG_CONF: confPathOfService, BG_WAIT: String(2 * PROOF_TENTHS) },
+    timeoutMs: LOOK_LIMIT_MS + 2 * PROOF_TENTHS * 100,
     signal,
   });
+  return stdout.startsWith('waited');
 }
 
 interface Part {

@@ -63,23 +63,67 @@ exit 0
 `;
 
 /**
- * Prints what only a status asks for, in parts as LOOK_SCRIPT does: what nginx says against its files on disk (nothing
- * when it takes them), files that a switch left when its container was stopped in the middle, and the free kilobytes of
- * the disk. A working copy counts as left after a minute: a switch under way has one too.
+ * What a switch left whose container was stopped in the middle. `settled` waits up to $1 tenths of a second for switches
+ * under way, and sets `state`: quiet (none is, and none begins while this script runs), busy, or unknown where the image
+ * has no flock. `left_files` prints the temporary files beside files of ours, and only those: the proxy may hold files of
+ * others that end so. `left_copies` prints working copies; where it is unknown whether a switch is under way, those that
+ * are older than one takes.
  */
-export const EXAMINE_SCRIPT = `
+const LEFT_FUNCTIONS = `
+settled() {
+  state=unknown
+  command -v flock >/dev/null 2>&1 || return 0
+  exec 9</etc/nginx
+  state=quiet
+  n=0
+  until flock -n 9; do
+    [ "$n" -lt "$1" ] || { state=busy; return 0; }
+    n=$((n + 1)); sleep 0.1
+  done
+  [ "$n" -eq 0 ] || echo waited
+}
+left_files() {
+  for f in ${CONF_DIRECTORY}/*.candidate ${CONF_DIRECTORY}/*.previous; do
+    [ -f "$f" ] || continue
+    file=\${f%.candidate}; file=\${file%.previous}
+    { [ ! -s "$f" ] || cat "$f" "$file" "$file.candidate" 2>/dev/null | grep -q '^# Blue-Green: '; } && echo "$f"
+  done
+}
+left_copies() {
+  if [ "$state" = quiet ]; then find /tmp -maxdepth 1 -name 'blue-green.*'
+  else find /tmp -maxdepth 1 -name 'blue-green.*' -mmin +1; fi
+}
+`;
+
+/**
+ * Prints what only a status asks for, in parts as LOOK_SCRIPT does: what nginx says against its files on disk (nothing
+ * when it takes them), what an interrupted switch left, and the free kilobytes of the disk.
+ */
+export const EXAMINE_SCRIPT = `${LEFT_FUNCTIONS}
 part() { printf '\\n%s %s\\n' "$BG_MARK" "$*"; }
 said=$(nginx -t 2>&1) || { part refusal; printf '%s\\n' "$said" | grep -F '[emerg]' || printf '%s\\n' "$said"; }
-part left; ls -d ${CONF_DIRECTORY}/*.candidate ${CONF_DIRECTORY}/*.previous 2>/dev/null
-find /tmp -maxdepth 1 -name 'blue-green.*' -mmin +1 2>/dev/null
+settled 0
+part left; [ "$state" = busy ] || { left_files; left_copies; }
 part free; df -Pk ${CONF_DIRECTORY} 2>/dev/null | awk 'NR == 2 { print $4 }'
 exit 0
 `;
 
-/** Removes what EXAMINE_SCRIPT finds left: working copies, and the files of the service whose file is BG_CONF. */
-export const CLEAN_SCRIPT = `
-rm -f "$BG_CONF.candidate" "$BG_CONF.previous" "\${BG_CONF%.conf}"@*.candidate "\${BG_CONF%.conf}"@*.previous
-find /tmp -maxdepth 1 -name 'blue-green.*' -mmin +1 -exec rm -rf {} +
+/**
+ * Removes what EXAMINE_SCRIPT finds left, once no switch is under way: also one goes on whose deployment was killed.
+ * In: BG_WAIT (tenths of a second to wait for it), BG_CONF (the file of the caller's service, whose lock it holds: where
+ * the image has no flock, nothing else is touched).
+ * Out: the word \`waited\` when a switch was under way.
+ */
+export const CLEAN_SCRIPT = `${LEFT_FUNCTIONS}
+settled "$BG_WAIT"
+[ "$state" != busy ] || exit 0
+if [ "$state" = quiet ]; then
+  files=$(left_files)
+  printf '%s\\n' "$files" | while read -r f; do rm -f "$f"; done
+else
+  rm -f "$BG_CONF.candidate" "$BG_CONF.previous" "\${BG_CONF%.conf}"@*.candidate "\${BG_CONF%.conf}"@*.previous
+fi
+left_copies | while read -r f; do rm -rf "$f"; done
 exit 0
 `;
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Stage } from '../../src/model';
+import type { HostState, Stage } from '../../src/model';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic } from '../machines/traffic';
@@ -104,8 +104,18 @@ describe('what is still open after drain.timeout', () => {
       'uptimer_BLUE running',
       'uptimer_GREEN running',
     ]);
+    const status = await runCli(lab, ['status', '--host', host.name, '--json']);
+    const [left] = (JSON.parse(status.stdout) as HostState).services;
+    assert.deepEqual(
+      left?.findings.map(({ code, remedy }) => [code, remedy]),
+      [['both-up', 'nobody']],
+    );
+    const repair = await runCli(lab, ['repair', '--host', host.name]);
+    assert.equal(repair.code, 0, repair.stdout);
+    assert.equal(await socket.ask('and now?', 5_000), 'and now?');
     const next = await deploy({ timeout: '2s' });
     assert.equal(next.code, 0, next.stdout);
+    assert.match(next.stdout, /uptimer_BLUE runs without new requests\. It was left to connections/);
     assert.deepEqual(socket.end, { kind: 'closed', code: 1001 });
     assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE running', 'uptimer_GREEN exited']);
   });

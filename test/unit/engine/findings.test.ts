@@ -98,6 +98,13 @@ describe('a service', () => {
     assert.deepEqual(onService({ slots }), []);
   });
 
+  test('whose old slot was left to its open connections needs nobody', () => {
+    const left = describeService({ ...bareService('shop'), drain: { timeoutMs: 1_000, atTimeout: 'leave' } }, 8080);
+    const labels = { [LABEL.deployment]: 'd1', [LABEL.config]: JSON.stringify(left) };
+    const slots = { BLUE: container('shop_BLUE', { labels }), GREEN: container('shop_GREEN') };
+    assert.deepEqual(onService({ slots }), ['both-up nobody']);
+  });
+
   test('an older slot without a restart policy is no leftover', () => {
     const slots = { ...wellService.slots, GREEN: container('shop_GREEN', { restart: 'no', running: false }) };
     assert.deepEqual(onService({ slots }), []);
@@ -137,6 +144,18 @@ describe('a host', () => {
       'whose disk is nearly full',
       { proxy: { refusal: undefined, leftFiles: [], freeBytes: 1e6 } },
       ['disk-low person'],
+    ],
+    [
+      'where a switch was cut at the server that services share',
+      {
+        proxy: { refusal: undefined, leftFiles: ['/etc/nginx/conf.d/~shop.example.conf.candidate'], freeBytes: 10e9 },
+      },
+      ['switch-files repair'],
+    ],
+    [
+      "where a service's own switch was cut",
+      { proxy: { refusal: undefined, leftFiles: ['/etc/nginx/conf.d/shop.conf.previous'], freeBytes: 10e9 } },
+      [],
     ],
     ['with images of a cut transfer', { temporaryImages: ['blue-green-incoming:d9'] }, ['temporary-images repair']],
   ];
