@@ -2,7 +2,7 @@
  * Faults that befall a deployment, each injected at the beginning of a stage. After each one the host has to be in a
  * state that `status` names, and `repair` or the next deployment has to bring it back to one without a finding.
  */
-import { type HostState, type Stage, STAGES } from '../../src/model';
+import { type Stage, STAGES } from '../../src/model';
 import type { Host } from '../machines/host';
 import type { CliOutcome } from '../integration/cli';
 
@@ -12,7 +12,7 @@ export interface Scene {
   /** Sends the deployer's process a signal. */
   readonly signalDeployer: (signal: NodeJS.Signals) => void;
   /** Starts another deployment of the same service. */
-  readonly deployAgain: () => Promise<CliOutcome>;
+  readonly deployAgain: () => Promise<void>;
   readonly service: string;
 }
 
@@ -27,14 +27,16 @@ export interface Fault {
   inject(scene: Scene): Promise<(() => Promise<void>) | undefined>;
   /** What a person does about it once the state has been named, before the host is repaired. */
   cure?(host: Host): Promise<void>;
-  /** Throws when the deployment ended otherwise than it should. */
-  check?(outcome: CliOutcome, state: HostState): void;
+  /** Throws when the deployment ended otherwise than it should, or one of those that were started beside it. */
+  check?(outcome: CliOutcome, others: readonly CliOutcome[]): void;
 }
 
 const ON_HOST = STAGES.slice(2);
 
 const nothing = (): Promise<undefined> => Promise.resolve(undefined);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const words = (outcome: CliOutcome | undefined): string => JSON.stringify(outcome?.result?.error ?? outcome?.stderr);
 
 export const faults: readonly Fault[] = [
   {
@@ -146,15 +148,20 @@ export const faults: readonly Fault[] = [
     stages: STAGES,
     stopsSite: false,
     inject: async ({ deployAgain }) => {
-      const { code } = await deployAgain();
-      if (code !== 9) {
-        throw new Error(`The second deployer ended with ${code}, not with 9.`);
-      }
+      await deployAgain();
       return undefined;
     },
-    check: (outcome) => {
-      if (outcome.code !== 0) {
-        throw new Error(`The first deployer ended with ${outcome.code}: ${outcome.stdout}`);
+    // Refused with 9 while the first is at work. One that comes as the first ends goes live after it.
+    check: (first, [second]) => {
+      if (first.code !== 0 || (second?.code !== 9 && second?.code !== 0)) {
+        throw new Error(
+          `The deployers ended with ${first.code} and ${second?.code}: ${words(first)}; ${words(second)}`,
+        );
+      }
+      const ended = first.events.findLast(({ type }) => type === 'stage')?.at ?? Infinity;
+      const began = second.events.find(({ type }) => type === 'stage')?.at ?? 0;
+      if (second.code === 0 && began < ended) {
+        throw new Error(`Two deployers were at work at once for ${ended - began} ms.`);
       }
     },
   },
@@ -165,16 +172,15 @@ export const faults: readonly Fault[] = [
     inject: async ({ signalDeployer, deployAgain }) => {
       signalDeployer('SIGSTOP');
       await sleep(1_000);
-      const { code, stdout } = await deployAgain();
+      await deployAgain();
       signalDeployer('SIGCONT');
-      if (code !== 0) {
-        throw new Error(`The deployer that took over ended with ${code}: ${stdout}`);
-      }
       return undefined;
     },
-    check: (outcome) => {
-      if (outcome.code !== 9) {
-        throw new Error(`The deployer that slept ended with ${outcome.code}, not with 9: ${outcome.stdout}`);
+    check: (slept, [other]) => {
+      if (slept.code !== 9 || other?.code !== 0) {
+        throw new Error(
+          `The deployer that slept ended with ${slept.code}, the other one with ${other?.code}: ${words(slept)}; ${words(other)}`,
+        );
       }
     },
   },

@@ -72,10 +72,10 @@ export class Patient {
     // When the site was up again, in seconds of the traffic: a request that is sent after that may not fail.
     let upAt: number | undefined;
     try {
-      const { outcome, cameBack } = await this.deployUnder(fault, stage, wrong);
+      const { outcome, others, cameBack } = await this.deployUnder(fault, stage, wrong);
       upAt = cameBack ? traffic.report().seconds : undefined;
       const state = await this.status();
-      fault.check?.(outcome, state);
+      fault.check?.(outcome, others);
       live = state.services[0]?.live;
       named = codes(state);
       if (live !== undefined) {
@@ -122,7 +122,8 @@ export class Patient {
     fault: Fault,
     stage: Stage,
     wrong: string[],
-  ): Promise<{ outcome: CliOutcome; cameBack: boolean }> {
+  ): Promise<{ outcome: CliOutcome; others: readonly CliOutcome[]; cameBack: boolean }> {
+    const others: CliOutcome[] = [];
     let injected: ReturnType<Fault['inject']> | undefined;
     const outcome = await this.deploy((event, kill) => {
       if (event.type === 'stage' && event.stage === stage && event.status === 'running') {
@@ -130,7 +131,9 @@ export class Patient {
           host: this.host,
           service: 'shop',
           signalDeployer: kill,
-          deployAgain: () => this.deploy(),
+          deployAgain: async () => {
+            others.push(await this.deploy());
+          },
         };
         injected ??= fault.inject(scene);
         injected.catch(() => undefined);
@@ -141,7 +144,7 @@ export class Patient {
     }
     const end = await injected;
     await end?.();
-    return { outcome, cameBack: fault.stopsSite && (await this.comesBack()) };
+    return { outcome, others, cameBack: fault.stopsSite && (await this.comesBack()) };
   }
 
   private async bringBack(way: Way): Promise<string> {

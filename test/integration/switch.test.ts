@@ -1,4 +1,7 @@
-/** Going live with what the host has: `rollback` and `switch`, what is kept for them, and how long they take. */
+/**
+ * Going live with what the host has: `rollback` and `switch`, and what is kept for them. How long they take is measured by
+ * `npm run bench:switch`, which nothing else should run beside.
+ */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { HostState } from '../../src/model';
@@ -55,23 +58,17 @@ test('what is kept is visible, and no clean-up of ours takes it, however few ima
   assert.deepEqual(names.trim().split('\n'), shop.slots.map(({ image }) => image).sort());
 });
 
-test('rollback is live within seconds and needs no image here', async () => {
+test('rollback needs no image here, and loses no request', async () => {
   const local = lab.engine.docker;
   for (const { Id } of await local.listImages({ filters: { label: ['blue-green.service=shop'] } })) {
     await local.getImage(Id).remove({ force: true });
   }
   const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example', pauseMs: 50 });
-  const { code, events, stdout } = await run('rollback', 'shop');
+  const { code, stdout } = await run('rollback', 'shop');
   const counted = await traffic.stop();
   assert.equal(code, 0, stdout);
   assert.equal(await served(), '3');
   assert.equal(counted.failed, 0, JSON.stringify(counted.kinds));
-  const time = (stage: string, status: string): number =>
-    events.find((event) => event.type === 'stage' && event.stage === stage && event.status === status)?.at ??
-    assert.fail(`${stage} never was ${status}`);
-  const ms = time('switch', 'done') - time('plan', 'running');
-  // Two seconds on a machine that does nothing else (`npm run bench:switch` measures it); here others are at work.
-  assert.ok(ms <= 5_000, `it took ${ms} ms`);
   await assertNothingLeft(host);
 });
 
@@ -105,6 +102,30 @@ test('a kept slot that does not become healthy any more stays kept, and the live
   assert.equal(shop.slots.length, 2);
 });
 
+test('what a cut switch left is named and removed, of whatever file, and nothing that is not ours', async () => {
+  const left = ['shop.conf.candidate', '~shop.example.conf.candidate', '~shop.example.conf.previous'];
+  const theirs = ['own.conf.previous', 'own.conf.candidate'];
+  const inProxy = (script: string): Promise<string> =>
+    host.mustExec(['docker', 'exec', 'reverse-proxy', 'sh', '-c', `cd /etc/nginx/conf.d; ${script}`]);
+  const there = async (): Promise<string[]> =>
+    (await inProxy('ls | grep -E "candidate|previous" || true')).split('\n').filter(Boolean).sort();
+  await inProxy(`${left.map((name) => `cp shop.conf ${name}`).join('; ')}; mkdir /tmp/blue-green.XXXXXX`);
+  await inProxy(theirs.map((name) => `echo '# mine' > ${name}`).join('; '));
+  const { stdout } = await run('status');
+  const { findings, services } = JSON.parse(stdout) as HostState;
+  for (const found of [findings, services[0]?.findings]) {
+    assert.deepEqual(
+      found?.map(({ code }) => code),
+      ['switch-files'],
+    );
+  }
+  const repair = await run('repair');
+  assert.equal(repair.code, 0, repair.stdout);
+  assert.deepEqual(await there(), [...theirs].sort());
+  await inProxy(`rm ${theirs.join(' ')}`);
+  await assertNothingLeft(host);
+});
+
 test('an edited nginx file is shown, replaced with a copy kept, and is not lost', async () => {
   await host.mustExec(['docker', 'exec', 'reverse-proxy', 'sed', '-i', '$a # mine', '/etc/nginx/conf.d/shop.conf']);
   const { stdout } = await run('status');
@@ -125,13 +146,23 @@ test('an edited nginx file is shown, replaced with a copy kept, and is not lost'
   assert.equal(await served(), '5');
 });
 
+test('after the proxy was removed by hand, a deployment makes it again and retires what was live before', async () => {
+  await host.mustExec('docker rm -f reverse-proxy');
+  app.setVersion('6');
+  const { code, stdout } = await run('deploy', 'shop');
+  assert.equal(code, 0, stdout);
+  assert.equal(await served(), '6');
+  const [shop] = (JSON.parse((await run('status')).stdout) as HostState).services;
+  assert.deepEqual(shop?.findings, []);
+  assert.deepEqual(shop.slots.map(({ state }) => state).sort(), ['exited', 'running']);
+});
+
 test('the bench of the switch, in short: no request of any kind is lost', async () => {
   await run('remove', 'shop', '--yes');
-  const report = await benchOurs(lab, host, { deployments: 2, rollbacks: 1, requests: 0 });
+  const report = await benchOurs(lab, host, { deployments: 2, rollbacks: 1, requests: 0, until: Infinity });
   assert.equal(
     report.traffic.reduce((sum, { failed }) => sum + failed, 0),
     0,
-    describeBench(report, undefined, 0),
+    describeBench(report, [], 0),
   );
-  assert.ok(Math.max(...report.toLiveMs) <= 5_000, `${report.toLiveMs.join()} ms`);
 });

@@ -7,11 +7,13 @@ import { buildApp } from '../../machines/apps';
 import type { Lab } from '../../machines/lab';
 import { proxyImage } from '../../machines/images';
 import { Traffic, type TrafficReport } from '../../machines/traffic';
+import { Load } from './load';
+import { LONG, STEADY } from './ours';
 
 const CONF =
   'upstream bench { server bench_SLOT:8080; }\nserver { listen 80; location / { proxy_pass http://bench; } }\n';
 
-export async function benchArticle(lab: Lab, host: Host, deployments: number): Promise<TrafficReport> {
+export async function benchArticle(lab: Lab, host: Host, deployments: number): Promise<TrafficReport[]> {
   const image = 'bench-article:1';
   await buildApp(lab.engine, 'mixed', image);
   await host.load(image);
@@ -24,16 +26,9 @@ export async function benchArticle(lab: Lab, host: Host, deployments: number): P
   // The article's own first deployment fails here: it reloads before nginx has written its pid file.
   await host.mustExec('until docker exec reverse-proxy test -s /run/nginx.pid; do sleep 0.1; done');
   await point(host, 'BLUE');
-  const traffic = Traffic.start({
-    url: `${host.url}/`,
-    keepAlive: 8,
-    fresh: 4,
-    slow: { path: '/slow?s=5', clients: 4 },
-    slower: { path: '/slow?s=30', clients: 4 },
-    events: { path: '/stream', clients: 2, seconds: 3 },
-    upload: { path: '/upload', clients: 2, seconds: 1, bytes: 256 * 1024 },
-  });
-  await traffic.settle();
+  const traffic = await Load.start({ url: `${host.url}/`, ...STEADY });
+  const long = Traffic.start({ url: `${host.url}/`, ...LONG });
+  await long.settle(4);
   let live = 'BLUE';
   for (let number = 1; number <= deployments; number += 1) {
     const next = live === 'BLUE' ? 'GREEN' : 'BLUE';
@@ -46,7 +41,7 @@ export async function benchArticle(lab: Lab, host: Host, deployments: number): P
     live = next;
     await new Promise((resolve) => setTimeout(resolve, 5_000));
   }
-  return traffic.stop();
+  return Promise.all([traffic.stop(), long.stop()]);
 }
 
 async function point(host: Host, slot: string): Promise<void> {

@@ -6,21 +6,23 @@ import { type App, copyApp } from '../../integration/fixtures';
 import type { Host } from '../../machines/host';
 import type { Lab } from '../../machines/lab';
 import { Traffic, type TrafficOptions, type TrafficReport } from '../../machines/traffic';
+import { Load } from './load';
 
 /** One deployment in this many meets clients that hold the old slot for half a minute and more. */
-export const LONG_EVERY = 5;
+export const LONG_EVERY = 10;
 
 /** Clients that are there all the time. WebSockets end by themselves after two seconds or so, and are opened again. */
-const STEADY: Omit<TrafficOptions, 'url'> = {
-  keepAlive: 8,
+export const STEADY: Omit<TrafficOptions, 'url'> = {
+  keepAlive: 16,
   fresh: 4,
+  limitRequests: 20_000_000,
   slow: { path: '/slow?s=5', clients: 4 },
   events: { path: '/stream', clients: 2, seconds: 3 },
   upload: { path: '/upload', clients: 2, seconds: 1, bytes: 256 * 1024 },
   webSocket: { path: '/ws', clients: 2, seconds: 2 },
 };
 /** Clients of the long deployments: a drain waits for them. */
-const LONG: Omit<TrafficOptions, 'url'> = {
+export const LONG: Omit<TrafficOptions, 'url'> = {
   keepAlive: 0,
   fresh: 0,
   slower: { path: '/slow?s=30', clients: 4 },
@@ -35,22 +37,38 @@ export interface Footprint {
   readonly megabytes: number;
 }
 
+/** How long one deployment took from "image is on the host" to "live", or a rollback from its beginning, in milliseconds. */
+export interface ToLive {
+  readonly ms: number;
+  /** Of that, from the start of the app's process until it listened, by the clock of the host. */
+  readonly warmUpMs: number;
+  /** Of that, by stage. */
+  readonly stages: Readonly<Partial<Record<Stage, number>>>;
+}
+
 export interface OursReport {
   readonly deployments: number;
   readonly traffic: readonly TrafficReport[];
-  /** Milliseconds from "image is on the host" to "live", one a deployment. The app starts at once. */
-  readonly toLiveMs: readonly number[];
-  /** Milliseconds from the beginning of a rollback to "live". */
-  readonly rollbackMs: readonly number[];
+  readonly live: readonly ToLive[];
+  /** From the beginning of a rollback to "live". */
+  readonly rollbacks: readonly ToLive[];
   readonly after3: Footprint;
   readonly afterAll: Footprint;
 }
 
-/** `requests`: go on with the traffic after the last deployment until so many were sent in total. */
+/**
+ * `requests`: go on with the traffic after the last deployment until so many were sent in total. `until`: when to begin
+ * no more deployments, and to wait for no more requests.
+ */
 export async function benchOurs(
   lab: Lab,
   host: Host,
-  { deployments, rollbacks, requests }: { deployments: number; rollbacks: number; requests: number },
+  {
+    deployments,
+    rollbacks,
+    requests,
+    until,
+  }: { deployments: number; rollbacks: number; requests: number; until: number },
 ): Promise<OursReport> {
   const app = copyApp('mixed', 'bench');
   app.write(
@@ -58,40 +76,42 @@ export async function benchOurs(
     JSON.stringify({ services: { bench: { drain: { timeout: '45s' }, retire: { grace: '10s' } } } }),
   );
   const traffic: TrafficReport[] = [];
-  const toLiveMs: number[] = [];
-  const rollbackMs: number[] = [];
+  const live: ToLive[] = [];
+  const wentBack: ToLive[] = [];
   let after3: Footprint | undefined;
   const run = (...args: string[]): Promise<CliOutcome> =>
     runCli(lab, [...args, '--host', host.name, '--json'], { cwd: app.folder });
   try {
     await release(app, run, 0);
     const url = `${host.url}/`;
-    const steady = Traffic.start({ url, ...STEADY, limitMs: 6 * 3_600_000 });
-    for (let number = 1; number <= deployments; number += 1) {
+    const steady = await Load.start({ url, ...STEADY, limitMs: 6 * 3_600_000 });
+    for (let number = 1; number <= deployments && performance.now() < until; number += 1) {
       const long = number % LONG_EVERY === 0 ? Traffic.start({ url, ...LONG }) : undefined;
       await long?.settle(4);
-      const { events } = await release(app, run, number);
+      const outcome = await release(app, run, number);
       if (long !== undefined) {
         traffic.push(await long.stop());
       }
-      toLiveMs.push(at(events, 'switch', 'done') - at(events, 'transfer', 'done'));
+      live.push(await toLive(host, outcome));
       after3 = number === 3 ? await footprint(host) : after3;
       const { sent, failed } = steady.report();
+      const { ms, warmUpMs } = live.at(-1) ?? assert.fail();
       console.error(
-        `[bench] ${number} of ${deployments}: ${sent} requests, ${failed} failed, live after ${toLiveMs.at(-1)} ms`,
+        `[bench] ${number} of ${deployments}: ${sent} requests, ${failed} failed, live after ${ms} ms, of which the app took ${warmUpMs} ms`,
       );
     }
     const afterAll = await footprint(host);
     for (let number = 0; number < rollbacks; number += 1) {
-      const { code, events, stdout } = await run('rollback', 'bench');
-      assert.equal(code, 0, stdout);
-      rollbackMs.push(at(events, 'switch', 'done') - at(events, 'plan', 'running'));
+      const outcome = await run('rollback', 'bench');
+      assert.equal(outcome.code, 0, outcome.stdout);
+      wentBack.push(await toLive(host, outcome));
+      console.error(`[bench] rollback ${number + 1}: ${JSON.stringify(wentBack.at(-1))}`);
     }
-    while (steady.report().sent + sum(traffic.map(({ sent }) => sent)) < requests) {
-      await steady.settle(10_000);
+    while (steady.report().sent + sum(traffic.map(({ sent }) => sent)) < requests && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
     traffic.push(await steady.stop());
-    return { deployments, traffic, toLiveMs, rollbackMs, after3: after3 ?? afterAll, afterAll };
+    return { deployments: live.length, traffic, live, rollbacks: wentBack, after3: after3 ?? afterAll, afterAll };
   } finally {
     app.remove();
   }
@@ -104,10 +124,30 @@ async function release(app: App, run: (...args: string[]) => Promise<CliOutcome>
   return outcome;
 }
 
+async function toLive(host: Host, { events, result }: CliOutcome): Promise<ToLive> {
+  const container = `bench_${result?.live ?? assert.fail('no slot is live')}`;
+  // Docker stamps the line that the app prints as soon as it listens.
+  const said = await host.mustExec(
+    `docker inspect -f '{{.State.StartedAt}}' ${container}; docker logs -t ${container} 2>&1 | grep ' serves on port ' | tail -n 1 | cut -d ' ' -f 1`,
+  );
+  const [started = Number.NaN, listened = Number.NaN] = said
+    .trim()
+    .split('\n')
+    .map((time) => Date.parse(time));
+  return {
+    ms: at(events, 'switch', 'done') - (find(events, 'transfer', 'done') ?? at(events, 'plan', 'running')),
+    warmUpMs: Math.max(0, listened - started),
+    stages: result?.durations ?? {},
+  };
+}
+
 /** When a stage came to a status, in milliseconds since the epoch. */
+function find(events: readonly DeployEvent[], stage: Stage, status: string): number | undefined {
+  return events.find((it) => it.type === 'stage' && it.stage === stage && it.status === status)?.at;
+}
+
 function at(events: readonly DeployEvent[], stage: Stage, status: string): number {
-  const event = events.find((it) => it.type === 'stage' && it.stage === stage && it.status === status);
-  return event?.at ?? (stage === 'transfer' ? Number.NaN : assert.fail(`${stage} never was ${status}`));
+  return find(events, stage, status) ?? assert.fail(`${stage} never was ${status}`);
 }
 
 async function footprint(host: Host): Promise<Footprint> {

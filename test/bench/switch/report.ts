@@ -1,6 +1,7 @@
 /** The result of the bench as text. */
+import type { Stage } from '../../../src/model';
 import type { ClientKind, TrafficReport } from '../../machines/traffic';
-import type { OursReport } from './ours';
+import type { OursReport, ToLive } from './ours';
 
 const KINDS: readonly (readonly [ClientKind, string])[] = [
   ['keepAlive', 'keep-alive'],
@@ -13,24 +14,20 @@ const KINDS: readonly (readonly [ClientKind, string])[] = [
 ];
 
 /** Requests sent and failed by kind, ours beside the article's way, and the figures under it. */
-export function describeBench(
-  ours: OursReport,
-  article: TrafficReport | undefined,
-  articleDeployments: number,
-): string {
+export function describeBench(ours: OursReport, article: readonly TrafficReport[], articleDeployments: number): string {
   const rows = KINDS.map(([kind, name]) => [
     name,
     cell(ours.traffic.map(({ kinds }) => kinds[kind])),
-    article === undefined ? '' : cell([article.kinds[kind]]),
+    cell(article.map(({ kinds }) => kinds[kind])),
   ]);
-  const total = ['**all**', cell(ours.traffic), article === undefined ? '' : cell([article])];
+  const total = ['**all**', cell(ours.traffic), cell(article)];
   return [
     `| clients | Blue-Green, ${ours.deployments} deployments | the article's way, ${articleDeployments} deployments |`,
     '| --- | --- | --- |',
     ...[...rows, total].map((row) => `| ${row.join(' | ')} |`),
     '',
-    `Image on the host to live: median ${percentile(ours.toLiveMs, 50)} ms, 95th percentile ${percentile(ours.toLiveMs, 95)} ms, longest ${percentile(ours.toLiveMs, 100)} ms.`,
-    `Rollback, from its beginning to live: median ${percentile(ours.rollbackMs, 50)} ms, longest ${percentile(ours.rollbackMs, 100)} ms.`,
+    `Image on the host to live: ${timesText(ours.live, ['proxy', 'start', 'probe', 'switch'])}`,
+    `Rollback, from its beginning to live: ${timesText(ours.rollbacks, ['plan', 'proxy', 'start', 'probe', 'switch'])}`,
     `Host after 3 deployments: ${footprintText(ours.after3)}; after ${ours.deployments}: ${footprintText(ours.afterAll)}.`,
     ...ours.traffic.flatMap(({ kinds }) =>
       Object.entries(kinds).flatMap(([kind, { reasons }]) => reasonLines(kind, reasons)),
@@ -53,6 +50,22 @@ function reasonLines(kind: string, reasons: TrafficReport['kinds'][ClientKind]['
 
 function footprintText({ containers, images, networks, megabytes }: OursReport['after3']): string {
   return `${containers} containers, ${images} images, ${networks} networks, ${megabytes} MB`;
+}
+
+function timesText(times: readonly ToLive[], counted: readonly Stage[]): string {
+  const stages = counted.map(
+    (stage) =>
+      `${stage} ${percentile(
+        times.map((it) => it.stages[stage] ?? Number.NaN),
+        50,
+      )} ms`,
+  );
+  return `less the app's own warm-up ${spread(times.map(({ ms, warmUpMs }) => ms - warmUpMs))}; the warm-up ${spread(times.map(({ warmUpMs }) => warmUpMs))}. Medians by stage, warm-up included: ${stages.join(', ')}.`;
+}
+
+function spread(values: readonly number[]): string {
+  const [half, most, all] = [50, 95, 100].map((percent) => `${percentile(values, percent)} ms`);
+  return `median ${half}, 95th percentile ${most}, longest ${all}`;
 }
 
 /** Of whole milliseconds; 100 is the largest. */
