@@ -214,7 +214,11 @@ const healthObject = mapped(
       "Text that the answer's body has to hold. Left out: any body.",
     ),
     startPeriod: withDefault(duration(0, HOUR), 'Time after the start in which tries that fail are not counted.', '0s'),
-    interval: withDefault(duration(100, HOUR), 'Time between two tries.', '1s'),
+    interval: withDefault(
+      duration(100, HOUR),
+      'Time between two tries. A port on which nothing listens yet is asked again sooner.',
+      '1s',
+    ),
     timeout: withDefault(duration(100, HOUR), 'Time one try may take.', '5s'),
     attempts: withDefault(numeric(1, 10_000), 'Tries before the new slot counts as never healthy.', 60),
     successes: withDefault(numeric(1, 100), 'Healthy answers in a row that are needed.', 2),

@@ -1,6 +1,7 @@
 /** One request of the health check, sent by curl or wget inside the proxy: from where nginx stands. */
 import { execInContainer } from '../docker/containers';
-import { type HealthMethod, type RouteConfig, slotContainer, toDeployError } from '../model';
+import { isNotFound } from '../docker/errors';
+import { DeployError, type HealthMethod, type RouteConfig, slotContainer, toDeployError } from '../model';
 import type { FilledSlot, ReadyProxy, Run } from './context';
 
 /** Longest body that is read, in bytes. */
@@ -62,6 +63,12 @@ export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, h
     });
     return parseAnswer(proxy.client, exitCode, stdout, stderr, elapsed());
   } catch (error) {
+    if (isNotFound(error)) {
+      throw new DeployError('proxy', `The proxy on ${run.host.name} was removed by somebody else.`, {
+        hint: 'Deploy again: it is made anew.',
+        cause: error,
+      });
+    }
     const cause = toDeployError(error);
     if (cause.code !== 'internal') {
       throw cause;

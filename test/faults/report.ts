@@ -44,22 +44,23 @@ function markdown(rows: readonly Row[]): string {
     row.stage,
     row.stopsSite ? `${row.failed} of ${row.sent} ¹` : `${row.failed} of ${row.sent}`,
     liveInWords(row),
-    row.named.map((code) => `\`${code}\``).join(', ') || 'nothing unusual',
+    [...new Set(row.named)].map((code) => `\`${code}\``).join(', ') || 'nothing unusual',
     row.wrong === undefined ? row.repairedBy : `**not as it should be: ${row.wrong}**`,
   ]);
   return `# Faults
 
 Each row is one deployment under traffic, with one fault injected at the moment a stage begins, on a real host with a
-real engine (Docker 20.10, 26.1 or 28.5). Afterwards \`blue-green status\` has to name the state, and \`blue-green repair\` or the next deployment has
-to bring the host back to one in which there is nothing to name: the service answers, both slots are there, no lock, no
-temporary container, image or file is left. Repeat it with \`npm run test:faults -- --write\`, or in slices with
-\`--minutes 30 --continue --write\`; \`npm test\` runs a few of the rows. What the codes mean:
-[CLI.md](CLI.md#states-and-repair).
+real engine (Docker 20.10, 26.1 or 28.5). Afterwards \`blue-green status\` has to name the state, and \`blue-green repair\`
+or the next deployment has to bring the host back to one in which there is nothing to name: the service answers, both
+slots are there, no lock, no temporary container, image or file is left. Repeat it with
+\`npm run test:faults -- --write\`, or in slices with \`--minutes 30 --continue --write\`; \`npm test\` runs a few of the
+rows. What the codes mean: [CLI.md](CLI.md#states-and-repair).
 
 ${table(['fault', 'at', 'requests failed', 'live slot', 'state named', 'repaired by'], cells)}
 
 ¹ The fault itself stops what serves (a power cut, a restart of the engine or the proxy), so requests fail until it is
-over. In all other rows none may fail.
+over, or, where the proxy is gone, until it is made again. None that is sent after that may fail; in all other rows none
+at all.
 `;
 }
 
@@ -90,5 +91,5 @@ function liveInWords({ before, live }: Row): string {
   if (live === undefined) {
     return 'none';
   }
-  return live === before ? 'the one before' : 'the new one';
+  return live === before ? `${live}, as before` : `${live}, before: ${before ?? 'none'}`;
 }
