@@ -167,6 +167,7 @@ export async function goLive(
       (text) => text,
     );
   } finally {
-    await traffic?.stop();
+    // After a failure nothing waits for requests that hang: what was done is taken back at once.
+    traffic?.drop();
   }
 }
