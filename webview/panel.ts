@@ -100,6 +100,7 @@ class Page {
     this.diff = new DiffView(words, openDiff);
     this.planDiff = new DiffView(words, openDiff);
     setText(this.noPlan, words.noPlan);
+    this.title.tabIndex = -1;
     this.sentence.setAttribute('role', 'status');
     this.sentence.setAttribute('aria-live', 'polite');
     this.details.append(element('summary', '', words.details), this.detailText);
@@ -108,6 +109,10 @@ class Page {
     stagesTitle.id = 'stages';
     this.timeline.element.setAttribute('aria-labelledby', stagesTitle.id);
     this.stages = element('section', 'stages', stagesTitle, this.timeline.element);
+    this.stages.setAttribute('aria-labelledby', stagesTitle.id);
+    // What scrolls must take the focus, or the keyboard could not scroll it.
+    this.stages.tabIndex = 0;
+    this.detailText.tabIndex = 0;
     const contents: Readonly<Record<PanelSection, HTMLElement>> = {
       log: this.log.element,
       probes: this.probes.element,
@@ -194,13 +199,19 @@ class Page {
     this.mark.replaceChildren(tone === 'running' ? progressRing() : icon(marks[tone]));
   }
 
-  /** Buttons are made anew only when they change, so that the one with the keyboard's focus keeps it. */
+  /**
+   * Buttons are made anew only when they change, so that the one with the keyboard's focus keeps it. When it goes, the
+   * title gets the focus: right before the new buttons, and pressing Enter once too often does nothing there.
+   */
   private showActions(actions: readonly ActionButton[], asks: boolean): void {
     const key = JSON.stringify(actions);
     if (key === this.shownActions) {
       return;
     }
     this.shownActions = key;
+    if (this.actions.contains(document.activeElement)) {
+      this.title.focus();
+    }
     this.actions.replaceChildren(
       ...actions.map(({ action, label, primary }) =>
         button(label, primary, () => vscode.postMessage({ type: 'action', action })),

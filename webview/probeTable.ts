@@ -18,6 +18,9 @@ export class ProbeTable {
     }
     this.table.append(element('thead', '', head), this.rows);
     this.empty = element('p', 'empty', words.noProbes);
+    this.element.tabIndex = 0;
+    this.element.setAttribute('role', 'region');
+    this.element.setAttribute('aria-label', words.sections.probes);
     this.element.append(this.empty, this.table);
     this.update([]);
   }

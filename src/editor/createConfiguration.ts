@@ -4,6 +4,7 @@ import { DeployError } from '../model';
 import { CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
 import { t } from './l10n';
+import { openFolders } from './target';
 
 const MAX_FILES = 30;
 
@@ -35,6 +36,7 @@ async function chooseDockerfile(): Promise<vscode.Uri | undefined> {
   if (active?.scheme === 'file' && DOCKERFILE_NAME.test(path.basename(active.fsPath))) {
     return active;
   }
+  openFolders();
   const found = await vscode.workspace.findFiles(DOCKERFILE_GLOB, SKIPPED_GLOB, MAX_FILES);
   const [first] = found;
   if (first === undefined) {

@@ -11,6 +11,8 @@ import { phaseOf, type RunRecord, type RunStore } from './runs';
  */
 export class StatusBar implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem('blueGreen.service', vscode.StatusBarAlignment.Left);
+  /** Hosts that were looked at after their last run: what is known of any other is older than that run. */
+  private readonly looked = new Set<string>();
   private readonly subscriptions: vscode.Disposable;
 
   constructor(
@@ -21,8 +23,16 @@ export class StatusBar implements vscode.Disposable {
     this.item.command = 'blueGreen.showPanel' satisfies CommandId;
     this.subscriptions = vscode.Disposable.from(
       this.item,
-      runs.onDidChange(() => this.show()),
-      hosts.onDidChange(() => this.show()),
+      runs.onDidChange((run) => {
+        if (run.over) {
+          this.looked.delete(run.host);
+        }
+        this.show();
+      }),
+      hosts.onDidChange((host) => {
+        this.looked.add(host);
+        this.show();
+      }),
     );
     this.show();
   }
@@ -47,7 +57,8 @@ export class StatusBar implements vscode.Disposable {
   }
 
   private quietText(run: RunRecord): string {
-    const seen = this.hosts.lastState(run.host)?.services.find((service) => service.name === run.service);
+    const state = this.looked.has(run.host) ? this.hosts.lastState(run.host) : undefined;
+    const seen = state?.services.find((service) => service.name === run.service);
     const live = seen === undefined ? run.snapshot?.result?.live : seen.live;
     return live === undefined
       ? `$(warning) ${t('{0}: not live', run.service)}`

@@ -107,14 +107,19 @@ async function configFolderOf(file: string): Promise<string | undefined> {
   }
 }
 
-export async function targetsOfWorkspace(): Promise<Target[]> {
+/** The folders that are open. Throws `usage` when there is none. */
+export function openFolders(): readonly vscode.WorkspaceFolder[] {
   const folders = vscode.workspace.workspaceFolders ?? [];
   if (folders.length === 0) {
     throw new DeployError('usage', t('There is no folder open, so there is nothing to deploy.'), {
       hint: t('Open a folder with a Dockerfile.'),
     });
   }
-  const targets = (await Promise.all(folders.map((folder) => targetsOfWorkspaceFolder(folder)))).flat();
+  return folders;
+}
+
+export async function targetsOfWorkspace(): Promise<Target[]> {
+  const targets = (await Promise.all(openFolders().map((folder) => targetsOfWorkspaceFolder(folder)))).flat();
   if (targets.length === 0) {
     throw new DeployError('usage', t('There is no Dockerfile in this workspace.'), {
       hint: t('Write one, or open the folder that holds it.'),
