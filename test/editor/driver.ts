@@ -14,7 +14,7 @@
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { chromium, type Browser, type Frame, type Page } from 'playwright-core';
+import { chromium, type Browser, type Frame, type Locator, type Page } from 'playwright-core';
 import {
   findDialog,
   Notifications,
@@ -26,11 +26,11 @@ import {
 } from './driver/notifications';
 import * as parts from './driver/parts';
 import { QuickInput, type InputBoxState, type QuickPickState } from './driver/quick-input';
-import { actLimit, matches, Screen, type Match } from './driver/screen';
+import { actLimit, matches, plain, Screen, type Match } from './driver/screen';
 import type { RowPath } from './driver/rows';
-import { Tree } from './driver/tree';
+import { chooseInMenu, menuItems, readAndCloseMenu, Tree } from './driver/tree';
 import { installEditor } from './install';
-import { THEMES, type ColourTheme, type VsCode } from './vscode';
+import { THEMES, type ColourTheme, type Opened, type VsCode } from './vscode';
 
 export type { Dialog, Notification, NotificationState, PastNotification } from './driver/notifications';
 export type { Problem, StatusItem, Tab } from './driver/parts';
@@ -48,6 +48,8 @@ export interface EditorOptions {
   readonly limit?: number;
   /** The window's size. 1280 × 800 if not given. */
   readonly size?: { readonly width: number; readonly height: number };
+  /** What the window has open, if not the folder that the VS Code was started with. */
+  readonly opened?: Opened;
 }
 
 const flags = [
@@ -85,7 +87,9 @@ export async function openEditor(vscode: VsCode, options: EditorOptions = {}): P
     });
     await context.addInitScript(recorder);
     const page = await context.newPage();
-    const editor = new Editor(vscode, browser, new Screen(page, options.limit ?? 30_000, picturesFolder()));
+    const url = options.opened === undefined ? vscode.url : vscode.urlOf(options.opened);
+    const screen = new Screen(page, options.limit ?? 30_000, picturesFolder());
+    const editor = new Editor(url, browser, screen, vscode.colourTheme);
     await editor.reload();
     return editor;
   } catch (error) {
@@ -116,14 +120,15 @@ export class Editor {
   #theme: ColourTheme;
 
   constructor(
-    readonly vscode: VsCode,
+    private readonly url: string,
     readonly browser: Browser,
     readonly screen: Screen,
+    colourTheme: ColourTheme,
   ) {
     this.#quickInput = new QuickInput(screen);
     this.#notifications = new Notifications(screen);
     this.explorer = new Tree(screen, 'Files Explorer');
-    this.#theme = vscode.colourTheme;
+    this.#theme = colourTheme;
   }
 
   /** The page, for what the driver has no word for. */
@@ -183,6 +188,15 @@ export class Editor {
   /** Clicks a button in the title of a list or question, such as `Back`. */
   async quickButton(name: Match): Promise<void> {
     await this.#quickInput.button(name);
+  }
+
+  /** In a list: waits until Enter would pick an item whose label begins so. */
+  async highlighted(start: string): Promise<void> {
+    const label = this.page.locator('.quick-input-widget:visible .monaco-list-row.focused .label-name').first();
+    await this.screen.until(
+      `the item ${start} to be highlighted`,
+      async () => plain((await label.textContent({ timeout: actLimit })) ?? '').startsWith(start) || undefined,
+    );
   }
 
   /** Closes the list or question that is open, with Escape. */
@@ -289,6 +303,25 @@ export class Editor {
   /** Clicks an item of the status bar. */
   async clickStatus(match: Match): Promise<void> {
     await parts.clickStatusItem(this.screen, match);
+  }
+
+  /** Chooses an item of the context menu of anything but a tree's row. */
+  async menu(place: Locator, ...items: readonly Match[]): Promise<void> {
+    await this.#openMenu(place);
+    await chooseInMenu(this.screen, items);
+  }
+
+  /** The items of the context menu of anything but a tree's row. The menu is closed again. */
+  async menuItems(place: Locator): Promise<string[]> {
+    await this.#openMenu(place);
+    return readAndCloseMenu(this.screen);
+  }
+
+  async #openMenu(place: Locator): Promise<void> {
+    await this.screen.until('a context menu', async () => {
+      await place.click({ button: 'right', timeout: actLimit });
+      return (await this.screen.perhaps(async () => (await menuItems(this.screen)).length > 0, 1_000)) || undefined;
+    });
   }
 
   /* ---------- editors, output, problems, webviews ---------- */
@@ -409,6 +442,21 @@ export class Editor {
     });
   }
 
+  /** Closes whatever an earlier step has left open: menus, dialogs, questions, notifications and all editors. */
+  async tidy(): Promise<void> {
+    const open = this.page.locator('.monaco-dialog-box:visible, .monaco-menu:visible, .quick-input-widget:visible');
+    await this.screen.until('menus, dialogs and questions to close', async () => {
+      if ((await open.count()) === 0) return true;
+      await this.press('Escape');
+      return undefined;
+    });
+    if ((await this.tabs()).length > 0) {
+      await this.runCommand('View: Close All Editors');
+      await this.screen.until('the editors to close', async () => (await this.tabs()).length === 0 || undefined);
+    }
+    await this.clearNotifications();
+  }
+
   /** Takes a picture of the window. @returns the file's path. */
   async screenshot(name: string): Promise<string> {
     return this.screen.screenshot(name);
@@ -416,15 +464,16 @@ export class Editor {
 
   /** Reloads the window, as after a lost connection, and waits until it can be used. */
   async reload(): Promise<void> {
-    await this.page.goto(this.vscode.url, { timeout: startLimit });
+    await this.page.goto(this.url, { timeout: startLimit });
+    // With nothing open the side bar is closed.
+    const usable = new URL(this.url).searchParams.has('ew')
+      ? '.activitybar .action-item'
+      : '.part.sidebar .monaco-list-row, .part.sidebar .welcome-view-content';
     await this.screen.until(
       'the workbench',
-      async () => {
-        const files = this.page.locator('.part.sidebar .monaco-list-row, .part.sidebar .welcome-view-content');
-        return (await files.first().isVisible()) && (await parts.statusItems(this.screen)).length > 0
-          ? true
-          : undefined;
-      },
+      async () =>
+        ((await this.page.locator(usable).first().isVisible()) && (await parts.statusItems(this.screen)).length > 0) ||
+        undefined,
       startLimit,
     );
     // The settings come later than the window, which is light until then.

@@ -5,35 +5,17 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
-import { copyApp } from '../integration/fixtures';
-import { startLab } from '../machines/lab';
 import { openEditor } from './driver';
-import { packExtension } from './package';
-import { startVsCode } from './vscode';
+import { Production } from './production';
 
 const media = path.join(__dirname, '../../media');
 /** Milliseconds for a deployment. */
 const DEPLOYED = 180_000;
 
 async function main(): Promise<void> {
-  const vsix = await packExtension();
-  const lab = await startLab();
+  const production = await Production.start('shop');
   try {
-    await (await lab.host({ engine: '28.5', name: 'production' })).dockerReady();
-    await lab.images('nginx:1.30-alpine', 'python:3.13-alpine');
-    const app = copyApp('uptimer', 'shop');
-    app.setVersion('1');
-    const vscode = await startVsCode({
-      folder: app.folder,
-      vsix,
-      trust: true,
-      env: { DOCKER_HOST: `unix://${lab.engine.socketPath}`, SSH_AUTH_SOCK: '' },
-      machineSettings: {
-        'blueGreen.sshConfigFile': lab.sshConfigFile,
-        'blueGreen.knownHostsFile': lab.knownHostsFile,
-        'blueGreen.identityFiles': [lab.identityFile],
-      },
-    });
+    const { app, vscode } = production;
     const editor = await openEditor(vscode, { size: { width: 1120, height: 680 } });
     try {
       const { page } = editor;
@@ -76,11 +58,9 @@ async function main(): Promise<void> {
       await take(page, 'walkthrough/rollback.png');
     } finally {
       await editor.close();
-      await vscode.stop();
-      app.remove();
     }
   } finally {
-    await lab.stop();
+    await production.stop();
   }
 }
 

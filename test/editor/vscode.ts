@@ -40,10 +40,15 @@ export interface VsCodeOptions {
   readonly colourTheme?: ColourTheme;
 }
 
+/** What a window has open, as its address says it: a folder, a file that names several, or nothing at all. */
+export type Opened = { readonly folder: string } | { readonly workspace: string } | { readonly ew: 'true' };
+
 /** A running VS Code. */
 export interface VsCode {
   /** The workbench's address, to be opened in a browser. */
   readonly url: string;
+  /** The address of another window. Paths are absolute. */
+  urlOf(opened: Opened): string;
   /** HOME of the extension host: a temporary folder, or the one given in `env`. */
   readonly home: string;
   /** The colour theme it was started with. */
@@ -53,6 +58,12 @@ export interface VsCode {
    * for a change under the eyes of an open one, write the folder's `.vscode/settings.json`.
    */
   setSettings(changes: Readonly<Record<string, unknown>>): void;
+  /**
+   * The display language of windows that are opened or reloaded from now on, as `Configure Display Language` sets it.
+   * Its pack is an empty one, since the real ones are to be had from the marketplace only: VS Code's own words stay
+   * English, and extensions speak the language.
+   */
+  setLanguage(tag: string): void;
   /** What the server printed, and the extension hosts' log files. */
   logs(): string;
   /** Ends every process and removes everything temporary. May be called twice. */
@@ -101,6 +112,15 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
   mkdirSync(inside('user/Machine'), { recursive: true });
   writeFileSync(inside('user/Machine/settings.json'), JSON.stringify(options.machineSettings ?? {}, undefined, 2));
 
+  const setLanguage = (tag: string): void => {
+    const words = inside('words.json');
+    writeFileSync(words, JSON.stringify({ version: '1.0.0', contents: {} }));
+    const extensions = [{ extensionIdentifier: { id: `lab.language-pack-${tag}` }, version: '1.0.0' }];
+    const pack = { hash: tag, label: tag, extensions, translations: { vscode: words } };
+    writeFileSync(inside('user/languagepacks.json'), JSON.stringify({ [tag]: pack }));
+    writeFileSync(inside('user/User/argv.json'), JSON.stringify({ locale: tag }));
+  };
+
   const env = { ...bareEnvironment(), HOME: home, ...options.env };
   const places = [
     '--config',
@@ -146,9 +166,18 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
     );
     servers.push(server);
     const [, address] = await server.printed(/HTTP server listening on (http:\/\/[\d.:]+)/, startLimit);
-    const url = `${address ?? ''}/?${new URLSearchParams({ folder: path.resolve(options.folder) }).toString()}`;
+    const urlOf = (opened: Opened): string => `${address ?? ''}/?${new URLSearchParams(opened).toString()}`;
     const logs = (): string => [server.output, ...extensionHostLogs(inside('user/logs'))].join('\n');
-    return { url, home, colourTheme, setSettings, logs, stop };
+    return {
+      url: urlOf({ folder: path.resolve(options.folder) }),
+      urlOf,
+      home,
+      colourTheme,
+      setSettings,
+      setLanguage,
+      logs,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -57,13 +57,7 @@ export class QuickInput {
         await input.fill(`>${title}`);
         const shown = await this.screen.perhaps(async () => (await this.#commandRow(title)) !== undefined, 1_000);
         const row = shown ? await this.#commandRow(title) : undefined;
-        if (row === undefined) return undefined;
-        const element = await this.#rows.element(row);
-        // A click that had its effect and yet failed must not run the command twice.
-        await element.click({ timeout: actLimit }).catch(async (error: unknown) => {
-          if (await this.#isPalette()) throw error;
-        });
-        return true;
+        return row !== undefined && (await this.#rows.click(row)) ? true : undefined;
       },
       limit,
     );
@@ -116,12 +110,12 @@ export class QuickInput {
       async () => {
         if (await this.#isPalette()) return undefined;
         const row = await this.#rows.locate(item);
-        // A click that had its effect and yet failed has taken the item away.
-        if (row === undefined) return before !== undefined && (await this.#signature()) !== before ? true : undefined;
-        before = await this.#signature();
-        const element = await this.#rows.element(row);
-        await element.locator('.quick-input-list-entry').click({ timeout: actLimit });
-        return true;
+        if (row === undefined) return undefined;
+        const now = await this.#signature();
+        const drawn = before === now;
+        before = now;
+        // A list is drawn twice in its first moments.
+        return drawn && (await this.#rows.click(row)) ? true : undefined;
       },
       limit,
     );
@@ -138,7 +132,7 @@ export class QuickInput {
         if (rows.filter(wanted).length < items.length) return undefined;
         const wrong = rows.find((row) => row.checked !== undefined && row.checked !== wanted(row));
         if (wrong === undefined) return true;
-        await (await this.#rows.element(wrong)).locator('.quick-input-list-entry').click({ timeout: actLimit });
+        await this.#rows.click(wrong);
         return undefined;
       },
       limit,

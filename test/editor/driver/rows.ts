@@ -85,6 +85,21 @@ export class Rows {
     return this.list.locator(`.monaco-list-row[data-index="${row.index}"]`).first();
   }
 
+  /**
+   * Clicks a row, unless the list is drawn anew meanwhile: it then shows another row in the very same element, and a
+   * click there would choose that one. @returns whether it was clicked.
+   */
+  async click(row: Row): Promise<boolean> {
+    const entry = (await this.element(row)).locator('.quick-input-list-entry');
+    await entry.hover({ timeout: actLimit });
+    const { mouse } = this.screen.page;
+    const spoken = await this.list.locator('.monaco-list-row:hover').getAttribute('aria-label', { timeout: actLimit });
+    if (plain(spoken ?? '') !== row.spoken) return false;
+    await mouse.down();
+    await mouse.up();
+    return true;
+  }
+
   async expand(path: RowPath): Promise<void> {
     await this.#setExpanded(path, true);
   }
@@ -118,9 +133,9 @@ export function named(path: RowPath): string {
   return typeof path === 'string' || path instanceof RegExp ? String(path) : path.map(String).join(' > ');
 }
 
-/** Whether a row is the one meant: by its label, or its label and description. */
+/** Whether a row is the one meant: by its label, its label and description, or its second line. */
 export function fits(match: Match, row: Row): boolean {
-  return matches(match, row.label, plain(`${row.label} ${row.description}`));
+  return matches(match, row.label, plain(`${row.label} ${row.description}`), row.detail);
 }
 
 /** The rows below a row in its tree, or all. */

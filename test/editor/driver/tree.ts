@@ -54,21 +54,25 @@ export class Tree {
     await this.#rows.act(path, 'clicked', (element) => element.click({ clickCount, timeout: actLimit }));
   }
 
-  /** Chooses an item of the row's context menu; a path goes through submenus. */
+  /**
+   * Chooses an item of the row's context menu; a path goes through submenus. A menu that lacks the item is opened anew:
+   * it stays as it was opened while the row may become one that has it.
+   */
   async menu(path: RowPath, ...items: readonly Match[]): Promise<void> {
-    await this.openMenu(path);
+    const [first = /^/] = items;
+    await this.screen.until(`the menu of ${named(path)} in ${this.name} to have ${String(first)}`, async () => {
+      await this.openMenu(path);
+      if ((await menuItems(this.screen)).some((label) => matches(first, label))) return true;
+      await closeMenu(this.screen);
+      return undefined;
+    });
     await chooseInMenu(this.screen, items);
   }
 
   /** The items of the row's context menu. The menu is closed again. */
   async menuItems(path: RowPath): Promise<string[]> {
     await this.openMenu(path);
-    const items = await menuItems(this.screen);
-    await this.screen.until(`the context menu of ${named(path)} to close`, async () => {
-      await this.screen.page.keyboard.press('Escape');
-      return (await menuClosed(this.screen)) || undefined;
-    });
-    return items;
+    return readAndCloseMenu(this.screen);
   }
 
   /** Names of the row's inline actions, which show on hovering. */
@@ -123,13 +127,28 @@ async function actionNames(row: Locator): Promise<string[]> {
 /** Separators are items too, without a name. */
 const menuItem = '.monaco-menu .action-menu-item:has(.action-label[aria-label]:not([aria-label=""]))';
 
-async function menuItems(screen: Screen): Promise<string[]> {
+/** The items of the context menu that is open. It is closed then. */
+export async function readAndCloseMenu(screen: Screen): Promise<string[]> {
+  const items = await menuItems(screen);
+  await closeMenu(screen);
+  return items;
+}
+
+async function closeMenu(screen: Screen): Promise<void> {
+  await screen.until('the context menu to close', async () => {
+    await screen.page.keyboard.press('Escape');
+    return (await menuClosed(screen)) || undefined;
+  });
+}
+
+export async function menuItems(screen: Screen): Promise<string[]> {
   return screen.page
     .locator(`${menuItem} .action-label`)
     .evaluateAll((found) => found.map((item) => item.getAttribute('aria-label') ?? ''));
 }
 
-async function chooseInMenu(screen: Screen, items: readonly Match[]): Promise<void> {
+/** Chooses an item of the context menu that is open; a path goes through submenus. */
+export async function chooseInMenu(screen: Screen, items: readonly Match[]): Promise<void> {
   for (const [depth, item] of items.entries()) {
     await screen.until(`the menu item ${String(item)}`, async () => {
       const index = (await menuItems(screen)).findIndex((label) => matches(item, label));
