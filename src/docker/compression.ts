@@ -1,6 +1,7 @@
-import { Transform, type TransformCallback } from 'node:stream';
+import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import type { DockerEngine } from './engine';
+import type { Taken } from './meter';
 
 /** 291 MB/s, and smaller than any gzip: the best on every link. */
 const ZSTD_LEVEL = 3;
@@ -22,44 +23,6 @@ export interface Compressor {
   readonly name: string;
   /** Tells the compressor what became of its output so far. */
   onTaken(taken: Taken): void;
-}
-
-export interface Taken {
-  /** Bytes so far. */
-  readonly bytes: number;
-  /** Milliseconds so far in which nothing was taken although something was there. */
-  readonly waitedMs: number;
-}
-
-/** Passes bytes on, counts them, and measures how long they had to wait for whoever takes them. */
-export class Meter extends Transform implements Taken {
-  bytes = 0;
-  waitedMs = 0;
-  readonly #onBytes: (meter: Meter) => void;
-  #fullSince: number | undefined;
-
-  constructor(onBytes: (meter: Meter) => void) {
-    super();
-    this.#onBytes = onBytes;
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.bytes += chunk.length;
-    if (!this.push(chunk)) {
-      this.#fullSince = performance.now();
-    }
-    this.#onBytes(this);
-    done();
-  }
-
-  /** Called when there is room again. */
-  override _read(size: number): void {
-    if (this.#fullSince !== undefined) {
-      this.waitedMs += performance.now() - this.#fullSince;
-      this.#fullSince = undefined;
-    }
-    super._read(size);
-  }
 }
 
 /** Docker takes gzip in every version and zstd from API 1.42 on; Node makes zstd from 22.15 on. */

@@ -13,6 +13,9 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   return () => signal.removeEventListener('abort', listener);
 }
 
+/** As long as a timer of Node can wait: 24 days. */
+export const NO_LIMIT_MS = 2_147_483_647;
+
 export interface Limit {
   readonly signal: AbortSignal;
   readonly limitMs: number;

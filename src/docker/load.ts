@@ -1,17 +1,16 @@
 import { pipeline, type Readable } from 'node:stream';
 import { DeployError } from '../model';
-import { createCompressor, Meter } from './compression';
+import { createCompressor } from './compression';
 import type { DockerEngine } from './engine';
 import { isBroken, sentence } from './errors';
 import { jsonLines, lineError, text } from './json';
-import { StallLimit } from './limits';
+import { NO_LIMIT_MS, StallLimit } from './limits';
+import { Meter } from './meter';
 
-/** Milliseconds without a byte that the host took, after which an upload counts as stuck. */
+/** Milliseconds in which the host takes none of the bytes that wait for it, after which an upload counts as stuck. */
 const STALL_MS = 60_000;
 /** Milliseconds Docker may unpack without a word after the last byte. */
 const UNPACK_MS = 10 * 60_000;
-/** What a timer of Node can hold: the answer begins when everything has been sent, and that takes its time. */
-const NO_LIMIT_MS = 2_147_483_647;
 
 /** The engine took the archive and refuses what is in it. Its words are the message. */
 export class LoadRefusedError extends Error {
@@ -30,10 +29,11 @@ export async function loadArchive(
   onBytes: (bytes: number, compression: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const stall = new StallLimit(signal, STALL_MS, () => stalledError(target));
+  // As long as there is nothing to be taken, it is the archive that is slow: its source has limits of its own.
+  const stall = new StallLimit(signal, NO_LIMIT_MS, () => stalledError(target));
   const compressor = createCompressor(target);
   const meter = new Meter((it) => {
-    stall.alive();
+    stall.alive(it.full ? STALL_MS : NO_LIMIT_MS);
     compressor.onTaken(it);
     onBytes(it.bytes, compressor.name);
   });
@@ -42,6 +42,7 @@ export async function loadArchive(
   // Whatever breaks one of the streams ends all of them; the answer below says what it was.
   pipeline(archive, compressor.stream, meter, () => undefined);
   try {
+    // The answer begins when everything has been sent, and that takes its time.
     const answer = await target.stream(
       { method: 'POST', path: '/images/load', body: meter },
       stall.signal,

@@ -1,16 +1,21 @@
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable } from 'node:stream';
 import { buffer as readBuffer } from 'node:stream/consumers';
 import tar from 'tar-stream';
 import { DeployError } from '../model';
 import type { DockerEngine } from './engine';
 import { imagePath } from './images';
+import { DockerError } from './errors';
 import { array, object, text, texts } from './json';
+import { NO_LIMIT_MS, onAbort, StallLimit } from './limits';
+import { Meter } from './meter';
 import { chainIds, layerOfV1Folder } from './v1Layers';
 
 /** A configuration or manifest is some kilobytes; what is larger is no such thing. */
 const MAX_SMALL = 8 * 1024 * 1024;
 /** Docker may write an image to its own disk before the first byte comes: milliseconds. */
 const FIRST_BYTE_MS = 15 * 60_000;
+/** Milliseconds without a byte, although somebody waits for it, after which Docker counts as stuck. */
+const SILENCE_MS = 120_000;
 
 /** One layer's content, as it comes out of the engine. */
 export interface SavedLayer {
@@ -47,9 +52,21 @@ export function sourceFailure(source: DockerEngine, error: unknown, signal: Abor
       });
 }
 
-/** The stream of `docker save`. */
-export function openSaved(engine: DockerEngine, reference: string, signal: AbortSignal): Promise<Readable> {
-  return engine.stream({ method: 'GET', path: `/images/${imagePath(reference)}/get` }, signal, FIRST_BYTE_MS);
+/** The stream of `docker save`. It fails when the engine falls silent while it is read. */
+export async function openSaved(engine: DockerEngine, reference: string, signal: AbortSignal): Promise<Readable> {
+  const late = (): Error => new DockerError(`Docker on ${engine.description} stopped in the middle of the image.`);
+  const stall = new StallLimit(signal, FIRST_BYTE_MS, late);
+  const meter = new Meter((it) => stall.alive(it.full ? NO_LIMIT_MS : SILENCE_MS));
+  try {
+    const request = { method: 'GET' as const, path: `/images/${imagePath(reference)}/get` };
+    const saved = await engine.stream(request, stall.signal, FIRST_BYTE_MS);
+    // Before the stream itself is broken off, which would only say that it was.
+    onAbort(stall.signal, () => meter.destroy(stall.signal.reason as Error));
+    return pipeline(saved, meter, () => stall.end());
+  } catch (error) {
+    stall.end();
+    throw error;
+  }
 }
 
 interface Entry {

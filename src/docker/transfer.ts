@@ -326,7 +326,8 @@ class Transfer {
     this.#options.onProgress({
       bytes: this.#sentBytes,
       totalBytes: estimate(this.#sentBytes, this.#sentRawBytes, left),
-      layersSent: this.#have - skipped,
+      // After a loss the target may have less than at the beginning.
+      layersSent: Math.max(0, this.#have - skipped),
       layersSkipped: skipped,
       compression: now.compression,
     });

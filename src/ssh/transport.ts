@@ -185,6 +185,8 @@ export class Ssh2Transport implements HostTransport {
       const far = accept();
       const near = connect();
       far.on('error', () => near.destroy());
+      // A lost connection closes the far side without an end.
+      far.on('close', () => near.end());
       near.on('error', () => release(far));
       near.pipe(far).pipe(near);
     };

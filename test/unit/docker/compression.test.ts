@@ -5,7 +5,8 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { AdaptiveGzip, Meter } from '../../../src/docker/compression';
+import { AdaptiveGzip } from '../../../src/docker/compression';
+import { Meter } from '../../../src/docker/meter';
 
 /** Compresses `source` for a line that is said to be waited for this share of the time; levels it had, and what arrived. */
 async function run(source: Iterable<Buffer>, share: number): Promise<{ levels: number[]; arrived: Buffer }> {
@@ -46,6 +47,16 @@ test('what is compressed already is left as it is for a while, then it is tried 
   const { levels, arrived } = await run(source, 0);
   assert.deepEqual(levels.slice(-2), [0, 1]);
   assert.ok(arrived.equals(Buffer.concat(source)));
+});
+
+test('the meter knows who is waited for: whoever takes its bytes, or their source', async () => {
+  const seen: boolean[] = [];
+  const meter = new Meter(({ full }) => seen.push(full));
+  meter.write(Buffer.alloc(1024 * 1024));
+  assert.deepEqual([meter.full, seen], [true, [true]]);
+  meter.end();
+  assert.equal((await buffer(meter)).length, 1024 * 1024);
+  assert.deepEqual([meter.full, seen], [false, [true, false]]);
 });
 
 test('the meter counts the time in which nobody takes anything', async () => {
