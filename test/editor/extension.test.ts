@@ -242,26 +242,62 @@ async function failToBuild(): Promise<void> {
   await assertAccessible(await editor.webview(/The build stopped in line 3/));
 }
 
-step('cancelled by the button of the progress: a named state, the live slot serves throughout', async () => {
-  await production.serve('GREEN');
-  app.setVersion('3');
-  const traffic = Traffic.start({ url: `${host.url}/` });
+/** Stages that can be made to last long enough for a person's click, by what is added to the Dockerfile. */
+for (const [stage, activity, more] of [
+  ['build', 'Building the image', 'RUN sleep 60\n'],
+  ['transfer', 'Sending what the host lacks', 'RUN head -c 150000000 /dev/urandom > /much\n'],
+  ['probe', 'Waiting until the new slot is healthy', ''],
+] as const) {
+  step(
+    `cancelled at ${stage} by the button of the progress: a named state, the live slot serves throughout`,
+    async () => {
+      await production.serve('GREEN');
+      const good = readFileSync(path.join(app.folder, 'Dockerfile'), 'utf8');
+      app.setVersion('3');
+      app.write('Dockerfile', `${good}${more}`);
+      const traffic = Traffic.start({ url: `${host.url}/` });
+      try {
+        await cancelAt(activity);
+        const ended = await editor.notification(/was cancelled\. GREEN is live at production/, DEPLOYED);
+        assert.equal(ended.severity, 'info');
+        await ended.close();
+      } finally {
+        app.write('Dockerfile', good);
+      }
+      const counted = await traffic.stop();
+      assert.equal(counted.failed, 0, JSON.stringify(counted));
+      assert.match((await get(host)).text, /^uptimer 2 /);
+      await assertNothingLeft(host);
+    },
+  );
+}
+
+step(
+  'cancelled while connections finish: the new slot is live, and nobody who is being answered is cut off',
+  async () => {
+    await production.serve('GREEN');
+    app.setVersion('3');
+    const traffic = Traffic.start({ url: `${host.url}/`, slow: { path: '/slow?s=15', clients: 3 } });
+    await cancelAt('Letting open connections finish');
+    const ended = await editor.notification(
+      /was not finished\. BLUE is live at production\. The old slot was not retired; the next deployment does\./,
+      DEPLOYED,
+    );
+    await ended.close();
+    assert.match((await get(host)).text, /^uptimer 3 /);
+    const counted = await traffic.stop();
+    assert.equal(counted.failed, 0, JSON.stringify(counted));
+  },
+);
+
+/** Deploys, and presses the button of the progress when it shows this. */
+async function cancelAt(activity: string): Promise<void> {
   await editor.runCommand('Blue-Green: Deploy…');
   await editor.pick(/production/);
   await (await readPlan()).getByRole('button', { name: 'Deploy' }).click();
-  const progress = await editor.notification(
-    /Deploying uptimer → production.*Waiting until the new slot is healthy/,
-    DEPLOYED,
-  );
+  const progress = await editor.notification(new RegExp(`Deploying uptimer → production.*${activity}`), DEPLOYED);
   await progress.cancel();
-  const ended = await editor.notification(/was cancelled\. GREEN is live at production/, DEPLOYED);
-  assert.equal(ended.severity, 'info');
-  const counted = await traffic.stop();
-  assert.equal(counted.failed, 0, JSON.stringify(counted));
-  assert.match((await get(host)).text, /^uptimer 2 /);
-  await ended.close();
-  await assertNothingLeft(host);
-});
+}
 
 step('rolled back from the tree', async () => {
   await production.serve('GREEN');
