@@ -228,7 +228,9 @@ def main():
     server = Server(("", PORT), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     print(f"uptimer {VERSION} serves on port {PORT}", flush=True)
-    told.wait()
+    # With a limit: a signal that another thread happens to receive does not end a wait without one.
+    while not told.wait(0.1):
+        pass
     print(f"uptimer {VERSION} stops, {busy.count} requests open", flush=True)
     finished = stop(server)
     print(f"uptimer {VERSION} ends" + ("" if finished else ", with requests unfinished"), flush=True)
