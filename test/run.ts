@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installEditor } from './editor/install';
+import { packOnce } from './editor/package';
 import { type Engine, startEngine } from './machines/engine';
 import { ensureImages, imageNames } from './machines/images';
 
@@ -36,9 +37,9 @@ const CHECKS: readonly (readonly [string, ...string[]])[] = [
 const parts: readonly Part[] = [
   { name: 'check', run: check },
   { name: 'unit', run: () => runTests(testFiles('test/unit'), 2) },
-  // Two files at a time, each with machines of its own: most of their time is waiting.
+  // Two files at a time, each with machines or an editor of its own: most of their time is waiting.
   { name: 'integration', run: () => runTests([...testFiles('test/machines'), ...testFiles('test/integration')], 2) },
-  { name: 'editor', run: () => runTests(testFiles('test/editor'), 1) },
+  { name: 'editor', run: () => runTests(testFiles('test/editor'), 2) },
 ];
 
 /** The engine that the machines run on; kept up from the first part that needs it to the end. */
@@ -82,6 +83,7 @@ async function setUp(names: readonly string[]): Promise<void> {
   }
   if (names.includes('editor')) {
     await installEditor();
+    await packOnce();
   }
 }
 
