@@ -127,6 +127,8 @@ const ownNoise: readonly RegExp[] = [
   /Aborted onWillSaveTextDocument-event/,
   // Reloading the window.
   /Long running operations during shutdown/,
+  /IndexedDB database '[\w-]+' is closed/,
+  /Throttler is disposed/,
 ];
 
 const landmarks: Readonly<Record<string, string>> = {
