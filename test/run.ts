@@ -88,13 +88,15 @@ async function setUp(names: readonly string[]): Promise<void> {
 }
 
 async function check(): Promise<Count> {
-  let failed = 0;
-  for (const [tool, ...args] of CHECKS) {
-    const code = await execute(path.join(root, 'node_modules', '.bin', tool), args);
-    say(`${tool}: ${code === 0 ? 'ok' : 'failed'}`);
-    failed += code === 0 ? 0 : 1;
-  }
-  return { passed: CHECKS.length - failed, failed };
+  const codes = await Promise.all(
+    CHECKS.map(async ([tool, ...args]) => {
+      const code = await execute(path.join(root, 'node_modules', '.bin', tool), args);
+      say(`${tool}: ${code === 0 ? 'ok' : 'failed'}`);
+      return code;
+    }),
+  );
+  const failed = codes.filter((code) => code !== 0).length;
+  return { passed: codes.length - failed, failed };
 }
 
 function testFiles(folder: string): string[] {
