@@ -81,7 +81,7 @@ async function deployTwice(lab: Lab, host: Host, example: string): Promise<void>
     const { sent, failed, kinds, versions } = await traffic.stop();
     const seen = Object.keys(versions).join(' and ');
     say(`Clients sent ${sent} requests, ${failed} failed; answered by version ${seen}.`);
-    for (const [kind, count] of Object.entries(kinds)) {
+    for (const [kind, count] of Object.entries(kinds).filter(([, it]) => it.sent > 0)) {
       detail(`${kind}: ${count.sent} sent, ${count.failed} failed, slowest ${Math.round(count.slowestMs)} ms`);
     }
   }
