@@ -464,7 +464,7 @@ export class Editor {
 
   /** Reloads the window, as after a lost connection, and waits until it can be used. */
   async reload(): Promise<void> {
-    await this.page.goto(this.url, { timeout: startLimit });
+    await this.screen.go(this.url, startLimit);
     // With nothing open the side bar is closed.
     const usable = new URL(this.url).searchParams.has('ew')
       ? '.activitybar .action-item'

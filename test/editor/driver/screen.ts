@@ -1,7 +1,7 @@
 /** What every part of the driver stands on: the page, waiting with a limit, and errors that say what was on the screen. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Locator, Page } from 'playwright-core';
+import type { Frame, Locator, Page } from 'playwright-core';
 
 /** How a text is named in a test: a string for the exact text, a RegExp for a part of it. */
 export type Match = string | RegExp;
@@ -19,6 +19,7 @@ export class Screen {
   /** What the page and the extension hosts wrote as errors, without what VS Code itself is known to write. */
   readonly consoleErrors: string[] = [];
   #failures = 0;
+  #leaving = false;
 
   constructor(
     readonly page: Page,
@@ -32,7 +33,23 @@ export class Screen {
     page.on('pageerror', (error) => this.#addError(error.stack ?? error.message));
   }
 
+  /** Goes to an address. What the page that is left says on its way out is nobody's error. */
+  async go(url: string, limit: number): Promise<void> {
+    const arrived = (frame: Frame): void => {
+      if (frame === this.page.mainFrame()) this.#leaving = false;
+    };
+    this.#leaving = true;
+    this.page.on('framenavigated', arrived);
+    try {
+      await this.page.goto(url, { timeout: limit });
+    } finally {
+      this.page.off('framenavigated', arrived);
+      this.#leaving = false;
+    }
+  }
+
   #addError(text: string): void {
+    if (this.#leaving) return;
     // The styling of the console's log lines is not part of the message.
     const plain = text.replace(/^%c\s*|color: #\w+\s*/g, '').trim();
     if (!ownNoise.some((noise) => noise.test(plain))) this.consoleErrors.push(plain);
@@ -127,8 +144,6 @@ const ownNoise: readonly RegExp[] = [
   /Aborted onWillSaveTextDocument-event/,
   // Reloading the window.
   /Long running operations during shutdown/,
-  /IndexedDB database '[\w-]+' is closed/,
-  /Throttler is disposed/,
 ];
 
 const landmarks: Readonly<Record<string, string>> = {
