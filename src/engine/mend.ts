@@ -30,7 +30,7 @@ const WORKERS_LIMIT_MS = 10_000;
 export async function mendStoppedProxy(run: Run): Promise<void> {
   const { engine, signal } = run;
   const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
-  if (proxy === undefined || (await isUp(run, proxy))) {
+  if (proxy === undefined || (await staysUp(run, proxy))) {
     return;
   }
   const view = await viewService(run);
@@ -64,7 +64,7 @@ export async function mendStoppedProxy(run: Run): Promise<void> {
 }
 
 /** One that ends again and again runs for a moment each time, and never has a worker. */
-async function isUp({ engine, signal }: Run, proxy: ContainerDetails): Promise<boolean> {
+async function staysUp({ engine, signal }: Run, proxy: ContainerDetails): Promise<boolean> {
   if (proxy.state !== 'running') {
     return proxy.state === 'paused';
   }
