@@ -4,6 +4,7 @@
  *   dist/extension.js      what VS Code loads at activation: registrations and user interface only
  *   dist/engine.js         engine, nginx, Docker, SSH and configuration; read from disk on the first use
  *   dist/model.js          the vocabulary, shared by the two above so that `instanceof DeployError` holds across them
+ *   dist/l10n.js            the translator that the extension installs, shared by all three: one language everywhere
  *   dist/cli.js            the same engine in one file for a terminal; must not contain the editor
  *   dist/webview/panel.js  the panel's page, and panel.css beside it
  */
@@ -20,6 +21,7 @@ const watch = process.argv.includes('--watch');
 /** Source files that become files of their own in dist/, loaded at run time by whoever imports them. */
 const separateFiles = new Map([
   [path.join(root, 'src/model.ts'), './model.js'],
+  [path.join(root, 'src/l10n.ts'), './l10n.js'],
   [path.join(root, 'src/editor/engine.ts'), './engine.js'],
 ]);
 
@@ -27,7 +29,7 @@ const separateFiles = new Map([
 const separate = {
   name: 'separate-files',
   setup(build) {
-    build.onResolve({ filter: /^\..*\/(model|engine)(\.js)?$/ }, (args) => {
+    build.onResolve({ filter: /^\..*\/(model|l10n|engine)(\.js)?$/ }, (args) => {
       const source = path.resolve(args.resolveDir, args.path.replace(/\.js$/, '')) + '.ts';
       const built = separateFiles.get(source);
       return built === undefined || args.kind === 'entry-point' ? undefined : { path: built, external: true };
@@ -129,7 +131,12 @@ const node = {
 const builds = [
   {
     ...node,
-    entryPoints: { extension: 'src/extension.ts', engine: 'src/editor/engine.ts', model: 'src/model.ts' },
+    entryPoints: {
+      extension: 'src/extension.ts',
+      engine: 'src/editor/engine.ts',
+      model: 'src/model.ts',
+      l10n: 'src/l10n.ts',
+    },
     outdir: 'dist',
     external: [...node.external, 'vscode'],
     plugins: [separate, withoutGrpc, withoutUrlParse, unpatchedHttp, announce],

@@ -11,6 +11,25 @@ const owned = {
 /** The folders from the ground up: a folder imports from itself and from those before it, never from those after. */
 const layers = ['ssh', 'docker', 'nginx', 'config', 'engine', 'editor'];
 
+/**
+ * What a person reads goes through `t` (src/l10n.ts), so that it can be in their language: whatever looks like a
+ * sentence, and whatever is handed over as the words of an error, a finding or a note. The descriptions of the file's
+ * format are translated in the schema for editors. The command line, which has no other language, is left out.
+ */
+const spoken = {
+  message: 'A person reads this: say it through t().',
+  words: ':matches(Literal[value=/[a-z] [a-z]|[a-z][.]$/i], TemplateLiteral[quasis.0.value.raw=/[a-z]|^$/])',
+};
+const spokenLiterals = [
+  ':not(CallExpression[callee.name=/^(t|translate|optional|withDefault)$/]) > Literal[value=/^[^a-z#/].*[a-z)"}] .*[a-z0-9)"`][.?!…]$/]',
+  'TemplateElement[tail=true][value.raw=/[.?!]$/]',
+  `NewExpression[callee.name=/^(DeployError|DockerError|Complaint)$/] > ${spoken.words}.arguments:nth-child(2)`,
+  `NewExpression[callee.name=/^(DockerError|Complaint)$/] > ${spoken.words}.arguments:first-child`,
+  `CallExpression[callee.name=/^(unreachable|harmless|repaired|forPerson|fail|report|onNote|note|say)$/] > ${spoken.words}.arguments`,
+  `CallExpression[callee.property.name=/^(note|skip|onNote|log)$/] > ${spoken.words}.arguments`,
+  `Property[key.name=/^(message|hint|detail|reason|summary|text|what|how|why|says)$/] > ${spoken.words}.value`,
+].map((selector) => ({ selector, message: spoken.message }));
+
 /** One rule set for a part of the tree: which owned packages and which upper folders it must not import. */
 function architecture(files, allowedPackages, forbiddenFolders, ignores = []) {
   const paths = Object.entries(owned)
@@ -41,6 +60,11 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-console': 'error',
     },
+  },
+  { files: ['src/l10n.ts'], rules: { 'no-restricted-imports': ['error', { patterns: ['*'] }] } },
+  {
+    files: ['src/config/**', 'src/model.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...spokenLiterals] },
   },
   architecture(
     ['src/model.ts', 'src/protocol.ts'],

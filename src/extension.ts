@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { App } from './editor/app';
 import { registerCommands } from './editor/commands';
-import { useTranslator } from './editor/l10n';
+import { useTranslator } from './l10n';
 
 let app: App | undefined;
 

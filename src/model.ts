@@ -1,6 +1,7 @@
 /**
- * The vocabulary of the product as types. Every other module speaks in these words; this one imports nothing.
+ * The vocabulary of the product as types. Every other module speaks in these words; this one imports nothing but `t`.
  */
+import { t } from './l10n';
 
 /** The two colours a service's containers take turns in. Containers are named `<service>_BLUE` and `<service>_GREEN`. */
 export type SlotName = 'BLUE' | 'GREEN';
@@ -251,7 +252,7 @@ export class DeployError extends Error {
 
 /** The person's own wish to stop. Thrown by `throwIfCancelled` and by every wait that was cut short by it. */
 export function cancelledError(): DeployError {
-  return new DeployError('cancelled', 'Cancelled.');
+  return new DeployError('cancelled', t('Cancelled.'));
 }
 
 export function throwIfCancelled(signal: AbortSignal | undefined): void {

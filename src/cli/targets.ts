@@ -35,11 +35,7 @@ export async function onlyHost(
   if (given !== undefined) {
     const checked = checkDestination(given);
     if (checked instanceof Complaint) {
-      throw new DeployError(
-        'usage',
-        `--host ${checked.says}`,
-        checked.hint === undefined ? {} : { hint: checked.hint },
-      );
+      throw new DeployError('usage', checked.says('--host'), checked.hint === undefined ? {} : { hint: checked.hint });
     }
     return checked;
   }

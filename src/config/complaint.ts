@@ -1,9 +1,9 @@
-/** Why a value cannot be used. `says` continues a sentence that begins with the value's name; `hint` says what would do. */
+/** Why a value cannot be used. `says` makes a sentence for the value's name; `hint` says what would do. */
 export class Complaint {
-  readonly says: string;
+  readonly says: (name: string) => string;
   readonly hint: string | undefined;
 
-  constructor(says: string, hint?: string) {
+  constructor(says: (name: string) => string, hint?: string) {
     this.says = says;
     this.hint = hint;
   }

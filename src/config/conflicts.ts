@@ -1,4 +1,5 @@
 import type { ServiceConfig } from '../model';
+import { t } from '../l10n';
 import { quoted } from './complaint';
 
 /** Something that two services cannot both have. */
@@ -26,8 +27,8 @@ export function findConflicts(services: readonly ServiceConfig[]): Conflict[] {
         continue;
       }
       const severity = common === undefined ? 'warning' : 'error';
-      const where = common === undefined ? 'when they run on one host' : `on host ${quoted(common)}`;
-      const pair = `${quoted(earlier.name)} and ${quoted(service.name)}`;
+      const first = quoted(earlier.name);
+      const second = quoted(service.name);
       const add = (
         path: Conflict['path'],
         message: string,
@@ -40,28 +41,48 @@ export function findConflicts(services: readonly ServiceConfig[]): Conflict[] {
       const isSamePath = service.route.path === earlier.route.path;
       const shared = service.route.hosts.find((host) => earlier.route.hosts.includes(host));
       if (shared !== undefined && isSamePath) {
-        const path = service.route.path === '/' ? '' : service.route.path;
-        add(['route'], `${pair} both answer for ${quoted(shared + path)} ${where}.`, 'Give it to one of them.');
+        const site = quoted(shared + (service.route.path === '/' ? '' : service.route.path));
+        add(
+          ['route'],
+          common === undefined
+            ? t('{0} and {1} both answer for {2} when they run on one host.', first, second, site)
+            : t('{0} and {1} both answer for {2} on host {3}.', first, second, site, quoted(common)),
+          t('Give it to one of them.'),
+        );
       }
       if (service.route.hosts.length === 0 && earlier.route.hosts.length === 0 && isSamePath) {
         add(
           ['route'],
-          `${pair} both answer every request ${where}.`,
-          'Give at least one of them a "route", such as "example.com".',
+          common === undefined
+            ? t('{0} and {1} both answer every request when they run on one host.', first, second)
+            : t('{0} and {1} both answer every request on host {2}.', first, second, quoted(common)),
+          t('Give at least one of them a "route", such as "example.com".'),
         );
       }
       if (common !== undefined && service.proxy.publish !== earlier.proxy.publish) {
         add(
           ['proxy', 'publish'],
-          `${pair} share the proxy of host ${quoted(common)}, but ask for the ports ${earlier.proxy.publish} and ${service.proxy.publish}.`,
-          'Give both the same "publish".',
+          t(
+            '{0} and {1} share the proxy of host {2}, but ask for the ports {3} and {4}.',
+            first,
+            second,
+            quoted(common),
+            earlier.proxy.publish,
+            service.proxy.publish,
+          ),
+          t('Give both the same "publish".'),
         );
       }
       if (common !== undefined && service.proxy.image !== earlier.proxy.image) {
         add(
           ['proxy', 'image'],
-          `${pair} share the proxy of host ${quoted(common)}, but ask for different images of it.`,
-          'The one that is deployed first decides. Give both the same "image".',
+          t(
+            '{0} and {1} share the proxy of host {2}, but ask for different images of it.',
+            first,
+            second,
+            quoted(common),
+          ),
+          t('The one that is deployed first decides. Give both the same "image".'),
           'warning',
         );
       }

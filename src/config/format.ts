@@ -1,5 +1,6 @@
 /** The format of bluegreen.json: every key, what it means, what it is when left out. */
 import { type BuildSecret, DEFAULT_PROXY_IMAGE, DRAIN_CHOICES, HEALTH_METHODS, type TransferConfig } from '../model';
+import { t } from '../l10n';
 import { Complaint, quoted } from './complaint';
 import {
   checkDestination,
@@ -65,14 +66,18 @@ function duration(least: number, most: number, step = 1): Shape<number> {
       return ms;
     }
     if (ms < least || ms > most) {
-      return new Complaint(`must be from ${formatDuration(least)} to ${formatDuration(most)}, not ${quoted(written)}.`);
+      return new Complaint((it) =>
+        t('{0} must be from {1} to {2}, not {3}.', it, formatDuration(least), formatDuration(most), quoted(written)),
+      );
     }
-    return ms % step === 0 ? ms : new Complaint(`must be in steps of ${formatDuration(step)}, not ${quoted(written)}.`);
+    return ms % step === 0
+      ? ms
+      : new Complaint((it) => t('{0} must be in steps of {1}, not {2}.', it, formatDuration(step), quoted(written)));
   });
 }
 
 const path = text({ minLength: 1 }, (written) =>
-  written === '' || written.includes('\0') ? new Complaint('is no path.') : written,
+  written === '' || written.includes('\0') ? new Complaint((it) => t('{0} is no path.', it)) : written,
 );
 const port = numeric(1, 65_535);
 const healthPath = text({ pattern: HEALTH_PATH_PATTERN }, checkHealthPath);
@@ -84,7 +89,7 @@ const variable = {
   check: (name: string) =>
     new RegExp(VARIABLE_PATTERN).test(name)
       ? name
-      : new Complaint('is no name of a variable.', 'Use letters, digits and underscores.'),
+      : new Complaint((it) => t('{0} is no name of a variable.', it), t('Use letters, digits and underscores.')),
 };
 
 /** A number or a truth value where a text is meant, taken as it is written. */
@@ -94,29 +99,33 @@ const plainValue: Shape<Template> = {
   read(node, report) {
     const value: unknown = node.value;
     if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-      report(node, `${labelOf(node)} has more digits than a number can hold.`, 'Write it in quotes.');
+      report(node, t('{0} has more digits than a number can hold.', labelOf(node)), t('Write it in quotes.'));
       return undefined;
     }
     return { value: [String(value)] };
   },
 };
 
-const buildArgument: Shape<Template> = either('a text, a number, or true or false', template, plainValue);
+const buildArgument: Shape<Template> = either(() => t('a text, a number, or true or false'), template, plainValue);
 
 const environmentValue: Shape<Template> = either(
-  'a text, a number, true or false, or { "fromEnv": "NAME" }',
+  () => t('a text, a number, true or false, or { "fromEnv": "NAME" }'),
   template,
   plainValue,
   mapped(
     object({
       fromEnv: optional(
-        matching(VARIABLE_PATTERN, 'is no name of a variable', 'Use letters, digits and underscores.'),
+        matching(
+          VARIABLE_PATTERN,
+          (it, written) => t('{0} is no name of a variable: {1}.', it, written),
+          () => t('Use letters, digits and underscores.'),
+        ),
         'Name of the variable in the environment of whoever deploys.',
       ),
     }),
     ({ fromEnv }): Template | Complaint =>
       fromEnv === undefined
-        ? new Complaint('names no variable.', 'Write { "fromEnv": "NAME" }.')
+        ? new Complaint((it) => t('{0} names no variable.', it), t('Write { "fromEnv": "NAME" }.'))
         : [{ variable: fromEnv }],
   ),
 );
@@ -124,14 +133,21 @@ const environmentValue: Shape<Template> = either(
 const buildSecret = mapped(
   object({
     fromEnv: optional(
-      matching(VARIABLE_PATTERN, 'is no name of a variable', 'Use letters, digits and underscores.'),
+      matching(
+        VARIABLE_PATTERN,
+        (it, written) => t('{0} is no name of a variable: {1}.', it, written),
+        () => t('Use letters, digits and underscores.'),
+      ),
       'Name of the variable in the environment of whoever deploys.',
     ),
     file: optional(path, 'File that holds the secret, relative to this file.'),
   }),
   ({ fromEnv, file }): BuildSecret | Complaint => {
     if ((fromEnv === undefined) === (file === undefined)) {
-      return new Complaint('names no single source.', 'Write { "fromEnv": "NAME" } or { "file": "PATH" }.');
+      return new Complaint(
+        (it) => t('{0} names no single source.', it),
+        t('Write { "fromEnv": "NAME" } or { "file": "PATH" }.'),
+      );
     }
     return fromEnv === undefined ? { file: file ?? '' } : { env: fromEnv };
   },
@@ -143,7 +159,11 @@ const build = object({
   context: withDefault(path, 'Folder that is sent to the build, relative to this file.', '.'),
   dockerfile: optional(path, 'The Dockerfile, relative to this file. Left out: "Dockerfile" in the context.'),
   target: optional(
-    matching(TARGET_PATTERN, 'is no name of a build stage', 'Write the name behind AS in the Dockerfile.'),
+    matching(
+      TARGET_PATTERN,
+      (it, written) => t('{0} is no name of a build stage: {1}.', it, written),
+      () => t('Write the name behind AS in the Dockerfile.'),
+    ),
     'Stage of the Dockerfile to build. Left out: the last one.',
   ),
   args: withDefault(
@@ -158,7 +178,7 @@ const build = object({
         check: (id: string) =>
           new RegExp(SECRET_ID_PATTERN).test(id)
             ? id
-            : new Complaint('is no id of a secret.', 'Use letters and digits.'),
+            : new Complaint((it) => t('{0} is no id of a secret.', it), t('Use letters and digits.')),
       },
       buildSecret,
     ),
@@ -173,9 +193,13 @@ const build = object({
 });
 
 const statusCode = either(
-  'a number such as 200, or a class such as "2xx"',
+  () => t('a number such as 200, or a class such as "2xx"'),
   numeric(100, 599),
-  matching('^[1-5]xx$', 'is no class of status codes', 'Write "2xx", or a number such as 204 without quotes.'),
+  matching(
+    '^[1-5]xx$',
+    (it, written) => t('{0} is no class of status codes: {1}.', it, written),
+    () => t('Write "2xx", or a number such as 204 without quotes.'),
+  ),
 );
 
 const headerName = {
@@ -183,12 +207,12 @@ const headerName = {
   check: (name: string) =>
     new RegExp(HEADER_NAME_PATTERN).test(name)
       ? name
-      : new Complaint('is no name of a header.', 'Write a name such as "X-Forwarded-Proto".'),
+      : new Complaint((it) => t('{0} is no name of a header.', it), t('Write a name such as "X-Forwarded-Proto".')),
 };
 const headerValue = matching(
   HEADER_VALUE_PATTERN,
-  'is no value of a header',
-  'Leave out line breaks and control characters.',
+  (it, written) => t('{0} is no value of a header: {1}.', it, written),
+  () => t('Leave out line breaks and control characters.'),
 );
 
 const healthObject = mapped(
@@ -202,7 +226,7 @@ const healthObject = mapped(
     ),
     status: withDefault(
       either(
-        'a status code, or a list of them',
+        () => t('a status code, or a list of them'),
         mapped(statusCode, (one) => [one]),
         list(statusCode, { minimum: 1 }),
       ),
@@ -210,7 +234,7 @@ const healthObject = mapped(
       ['2xx', '3xx'],
     ),
     body: optional(
-      text({ minLength: 1 }, (written) => (written === '' ? new Complaint('is empty.') : written)),
+      text({ minLength: 1 }, (written) => (written === '' ? new Complaint((it) => t('{0} is empty.', it)) : written)),
       "Text that the answer's body has to hold. Left out: any body.",
     ),
     startPeriod: withDefault(duration(0, HOUR), 'Time after the start in which tries that fail are not counted.', '0s'),
@@ -225,21 +249,26 @@ const healthObject = mapped(
   }),
   (health) =>
     health.method === 'HEAD' && health.body !== undefined
-      ? new Complaint('asks for a body, which an answer to HEAD does not have.', 'Use another "method".')
+      ? new Complaint(
+          (it) => t('{0} asks for a body, which an answer to HEAD does not have.', it),
+          t('Use another "method".'),
+        )
       : health.successes > health.attempts
-        ? new Complaint(`needs ${health.successes} successes, but allows only ${health.attempts} attempts.`)
+        ? new Complaint((it) =>
+            t('{0} needs {1} successes, but allows only {2} attempts.', it, health.successes, health.attempts),
+          )
         : health,
 );
 
 const health = either(
-  'a path, or an object',
+  () => t('a path, or an object'),
   mapped(healthPath, (written) => ({ ...defaultsOf(healthObject), path: written })),
   healthObject,
 );
 
 const maxBody = withDefault(
   either(
-    'a size such as "100m"',
+    () => t('a size such as "100m"'),
     text({ pattern: NGINX_SIZE_PATTERN }, checkNginxSize),
     mapped(numeric(0, Number.MAX_SAFE_INTEGER), String),
   ),
@@ -247,11 +276,15 @@ const maxBody = withDefault(
   '100m',
 );
 
-const routeHosts = unique(list(routeHost), (host) => host, 'repeats a host name');
+const routeHosts = unique(
+  list(routeHost),
+  (host) => host,
+  (it, repeated) => t('{0} repeats a host name: {1}.', it, repeated),
+);
 const routeObject = object({
   hosts: withDefault(
     either(
-      'a host name, or a list of them',
+      () => t('a host name, or a list of them'),
       mapped(routeHost, (one) => [one]),
       routeHosts,
     ),
@@ -272,7 +305,7 @@ const routeObject = object({
 });
 
 const route = either(
-  'a host name, a list of them, or an object',
+  () => t('a host name, a list of them, or an object'),
   mapped(routeHost, (one) => ({ ...defaultsOf(routeObject), hosts: [one] })),
   mapped(routeHosts, (hosts) => ({ ...defaultsOf(routeObject), hosts })),
   routeObject,
@@ -286,7 +319,7 @@ const run = object({
   ),
   envFile: withDefault(
     either(
-      'a path, or a list of them',
+      () => t('a path, or a list of them'),
       mapped(path, (one) => [one]),
       list(path),
     ),
@@ -297,30 +330,36 @@ const run = object({
     unique(
       list(text({ pattern: VOLUME_PATTERN }, checkVolume)),
       (volume) => volume.split(':')[1] ?? volume,
-      'repeats the target of another volume',
+      (it, repeated) => t('{0} repeats the target of another volume: {1}.', it, repeated),
     ),
     'Volumes: "/folder/on/host:/folder" or "name:/folder", with ":ro" to read only.',
     [],
   ),
   command: optional(
     list(
-      text({}, (written) => (written.includes('\0') ? new Complaint('holds a NUL character.') : written)),
+      text({}, (written) =>
+        written.includes('\0') ? new Complaint((it) => t('{0} holds a NUL character.', it)) : written,
+      ),
       {
         minimum: 1,
-        hint: 'Write one entry an argument: ["node", "server.js"], or ["sh", "-c", "…"] for a shell.',
+        hint: () => t('Write one entry an argument: ["node", "server.js"], or ["sh", "-c", "…"] for a shell.'),
       },
     ),
     "Command in the place of the image's own.",
   ),
   user: optional(
-    matching(USER_PATTERN, 'is no user', 'Write a name or a number: "app", "1000" or "1000:1000".'),
+    matching(
+      USER_PATTERN,
+      (it, written) => t('{0} is no user: {1}.', it, written),
+      () => t('Write a name or a number: "app", "1000" or "1000:1000".'),
+    ),
     'User in the place of the image\'s own: name or number, with ":group" where needed.',
   ),
   memory: optional(
     text({ pattern: SIZE_PATTERN }, (written) => {
       const bytes = parseSize(written);
       return typeof bytes === 'number' && bytes < LEAST_MEMORY
-        ? new Complaint(`is below the 6 MB that Docker asks for: ${quoted(written)}.`)
+        ? new Complaint((it) => t('{0} is below the 6 MB that Docker asks for: {1}.', it, quoted(written)))
         : bytes;
     }),
     'Most memory the container may use, such as "512m". Left out: no limit.',
@@ -340,18 +379,22 @@ const REPOSITORY_PATTERN =
   '^(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*$';
 
 const transfer = either(
-  '"ssh", "host" or { "registry": "NAME" }',
+  () => t('"ssh", "host" or { "registry": "NAME" }'),
   mapped(choice(['ssh', 'host']), (way): TransferConfig => ({ way })),
   mapped(
     object({
       registry: optional(
-        matching(REPOSITORY_PATTERN, 'is no name of a repository', 'Write a name without a tag: "ghcr.io/ann/shop".'),
+        matching(
+          REPOSITORY_PATTERN,
+          (it, written) => t('{0} is no name of a repository: {1}.', it, written),
+          () => t('Write a name without a tag: "ghcr.io/ann/shop".'),
+        ),
         'Repository that releases are pushed to from here and pulled from on the host, with the credentials of `docker login` here.',
       ),
     }),
     ({ registry }): TransferConfig | Complaint =>
       registry === undefined
-        ? new Complaint('names no registry.', 'Write { "registry": "ghcr.io/ann/shop" }.')
+        ? new Complaint((it) => t('{0} names no registry.', it), t('Write { "registry": "ghcr.io/ann/shop" }.'))
         : { way: 'registry', repository: registry },
   ),
 );
@@ -361,9 +404,9 @@ export const serviceFormat = object({
   build: withDefault(build, 'How the image is built.', {}),
   hosts: withDefault(
     unique(
-      list(text({ pattern: DESTINATION_PATTERN }, checkDestination), { hint: 'Write ["prod"].' }),
+      list(text({ pattern: DESTINATION_PATTERN }, checkDestination), { hint: () => t('Write ["prod"].') }),
       (host) => host,
-      'repeats a host',
+      (it, repeated) => t('{0} repeats a host: {1}.', it, repeated),
     ),
     'Where the service runs: aliases of your ssh configuration, "user@host", "user@host:2222", or "local" for this machine.',
     [],
@@ -379,7 +422,11 @@ export const serviceFormat = object({
   proxy: withDefault(
     object({
       image: withDefault(
-        matching(IMAGE_PATTERN, 'is no image', 'Write a name and a tag, such as "nginx:1.30-alpine".'),
+        matching(
+          IMAGE_PATTERN,
+          (it, written) => t('{0} is no image: {1}.', it, written),
+          () => t('Write a name and a tag, such as "nginx:1.30-alpine".'),
+        ),
         'Image that the proxy is created from.',
         DEFAULT_PROXY_IMAGE,
       ),

@@ -1,6 +1,7 @@
 /** A folder's configuration: its bluegreen.json, or its Dockerfile alone, and what the person says on top. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { t } from '../l10n';
 import type { ServiceConfig, SourcePosition } from '../model';
 import { DeployError } from '../model';
 import { Complaint, quoted } from './complaint';
@@ -122,9 +123,15 @@ export function findService(loaded: Pick<LoadedConfig, 'file' | 'services'>, nam
   }
   const names = loaded.services.map((service) => service.name);
   const guess = nearest(name, names);
-  throw new DeployError('usage', `There is no service ${quoted(name)} in ${loaded.file ?? 'this folder'}.`, {
-    hint: guess === undefined ? `There is: ${names.join(', ')}.` : `Did you mean ${quoted(guess)}?`,
-  });
+  throw new DeployError(
+    'usage',
+    loaded.file === undefined
+      ? t('There is no service {0} in this folder.', quoted(name))
+      : t('There is no service {0} in {1}.', quoted(name), loaded.file),
+    {
+      hint: guess === undefined ? t('There is: {0}.', names.join(', ')) : t('Did you mean {0}?', quoted(guess)),
+    },
+  );
 }
 
 function findConfigFile(folder: string, named: string | undefined): string | undefined {
@@ -137,10 +144,14 @@ async function readConfigFile(file: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (error) {
     const missing = kindOfPath(file) === undefined;
-    throw new DeployError('config', `${missing ? 'There is no file' : 'Cannot read'} ${quoted(file)}.`, {
-      ...(missing ? { hint: 'Name the configuration file, or leave it out to deploy a Dockerfile alone.' } : {}),
-      cause: error,
-    });
+    throw new DeployError(
+      'config',
+      missing ? t('There is no file {0}.', quoted(file)) : t('Cannot read {0}.', quoted(file)),
+      {
+        ...(missing ? { hint: t('Name the configuration file, or leave it out to deploy a Dockerfile alone.') } : {}),
+        cause: error,
+      },
+    );
   }
 }
 
@@ -162,8 +173,8 @@ function meantServices(loaded: LoadedConfig, folder: string, overrides: Override
   checkDockerfile(dockerfile);
   const service = serviceForDockerfile(loaded, dockerfile);
   if (service === undefined) {
-    throw new DeployError('usage', `Which service is built from ${quoted(dockerfile)} is not clear.`, {
-      hint: `Name the service: ${loaded.services.map(({ name }) => name).join(', ')}.`,
+    throw new DeployError('usage', t('Which service is built from {0} is not clear.', quoted(dockerfile)), {
+      hint: t('Name the service: {0}.', loaded.services.map(({ name }) => name).join(', ')),
     });
   }
   return [service];
@@ -189,8 +200,8 @@ function withOverrides(
   const { dockerfile, context, port, health, publish, hosts } = overrides;
   const ofOneService = [dockerfile, context, port, health, publish].some((value) => value !== undefined);
   if (ofOneService && services.length > 1) {
-    throw new DeployError('usage', 'These options are for one service, and there are several.', {
-      hint: `Name the service: ${services.map(({ name }) => name).join(', ')}.`,
+    throw new DeployError('usage', t('These options are for one service, and there are several.'), {
+      hint: t('Name the service: {0}.', services.map(({ name }) => name).join(', ')),
     });
   }
   return services.map((service) => ({
@@ -211,21 +222,21 @@ function checkOverrides(overrides: Overrides): void {
   const check = (label: string, value: string | Complaint): void => {
     if (value instanceof Complaint) {
       const more = value.hint === undefined ? {} : { hint: value.hint };
-      throw new DeployError('usage', `${label} ${value.says}`, more);
+      throw new DeployError('usage', value.says(label), more);
     }
   };
   if (overrides.service !== undefined) {
     check(quoted(overrides.service), checkServiceName(overrides.service));
   }
   if (overrides.health !== undefined) {
-    check('The health check', checkHealthPath(overrides.health));
+    check(t('The health check'), checkHealthPath(overrides.health));
   }
   for (const host of overrides.hosts ?? []) {
-    check('The host', checkDestination(host));
+    check(t('The host'), checkDestination(host));
   }
   for (const port of [overrides.port, overrides.publish]) {
     if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-      throw new DeployError('usage', `A port is a whole number from 1 to 65535, not ${port}.`);
+      throw new DeployError('usage', t('A port is a whole number from 1 to 65535, not {0}.', port));
     }
   }
 }
@@ -233,16 +244,16 @@ function checkOverrides(overrides: Overrides): void {
 function checkBuildPaths({ build }: ServiceConfig): void {
   checkDockerfile(build.dockerfile);
   if (kindOfPath(build.context) !== 'folder') {
-    throw new DeployError('config', `There is no folder ${quoted(build.context)}.`, {
-      hint: 'It is the context of the build.',
+    throw new DeployError('config', t('There is no folder {0}.', quoted(build.context)), {
+      hint: t('It is the context of the build.'),
     });
   }
 }
 
 function checkDockerfile(dockerfile: string): void {
   if (kindOfPath(dockerfile) !== 'file') {
-    throw new DeployError('config', `There is no Dockerfile ${quoted(dockerfile)}.`, {
-      hint: `Write one, name another one, or describe the services in ${CONFIG_FILE_NAME}.`,
+    throw new DeployError('config', t('There is no Dockerfile {0}.', quoted(dockerfile)), {
+      hint: t('Write one, name another one, or describe the services in {0}.', CONFIG_FILE_NAME),
     });
   }
 }

@@ -1,6 +1,7 @@
 /** What a written service names outside of its file is looked up on this machine: paths, env files, variables. */
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { t } from '../l10n';
 import type { BuildSecret, ServiceConfig } from '../model';
 import { quoted } from './complaint';
 import type { WrittenService } from './format';
@@ -44,8 +45,8 @@ export function toServiceConfig(
       report(
         'environment',
         place,
-        `The variable ${quoted(variable)} is not set in your environment.`,
-        'Set it before you deploy.',
+        t('The variable {0} is not set in your environment.', quoted(variable)),
+        t('Set it before you deploy.'),
       );
     }
     return '';
@@ -136,26 +137,37 @@ export function kindOfPath(file: string): 'file' | 'folder' | undefined {
 function checkSecret(id: string, secret: BuildSecret, environment: Environment, report: MissingReport): void {
   const place = ['build', 'secrets', id];
   if ('file' in secret && kindOfPath(secret.file) !== 'file') {
-    report('build', place, `There is no file ${quoted(secret.file)}.`, 'It holds a secret of the build: put it there.');
+    report(
+      'build',
+      place,
+      t('There is no file {0}.', quoted(secret.file)),
+      t('It holds a secret of the build: put it there.'),
+    );
   } else if ('env' in secret && environment[secret.env] === undefined) {
     report(
       'environment',
       place,
-      `The variable ${quoted(secret.env)} is not set in your environment.`,
-      'Set it before you deploy.',
+      t('The variable {0} is not set in your environment.', quoted(secret.env)),
+      t('Set it before you deploy.'),
     );
   }
 }
 
 function checkBuildPaths(context: string, dockerfile: string, report: MissingReport): void {
   if (kindOfPath(context) !== 'folder') {
-    report('build', ['build', 'context'], `There is no folder ${quoted(context)}.`, 'It is the context of the build.');
+    report(
+      'build',
+      ['build', 'context'],
+      t('There is no folder {0}.', quoted(context)),
+      t('It is the context of the build.'),
+    );
     return;
   }
   const kind = kindOfPath(dockerfile);
   if (kind !== 'file') {
-    const what = kind === 'folder' ? `${quoted(dockerfile)} is a folder.` : `There is no file ${quoted(dockerfile)}.`;
-    report('build', ['build', 'dockerfile'], what, 'Name the Dockerfile in "build", as "dockerfile".');
+    const what =
+      kind === 'folder' ? t('{0} is a folder.', quoted(dockerfile)) : t('There is no file {0}.', quoted(dockerfile));
+    report('build', ['build', 'dockerfile'], what, t('Name the Dockerfile in "build", as "dockerfile".'));
   }
 }
 
@@ -168,7 +180,7 @@ function readEnvFile(
   let text: string;
   try {
     if (statSync(file).size > ENV_FILE_LIMIT) {
-      report('environment', place, `${quoted(file)} is too long for an env file.`);
+      report('environment', place, t('{0} is too long for an env file.', quoted(file)));
       return new Map();
     }
     text = readFileSync(file, 'utf8');
@@ -176,14 +188,14 @@ function readEnvFile(
     report(
       'environment',
       place,
-      `The env file ${quoted(file)} cannot be read.`,
-      'Create it, or take it out of "envFile".',
+      t('The env file {0} cannot be read.', quoted(file)),
+      t('Create it, or take it out of "envFile".'),
     );
     return new Map();
   }
   const { values, wrong } = parseEnvFile(text, environment);
   for (const line of wrong) {
-    report('environment', { file, line }, 'This line is no variable.', 'Write NAME=value.');
+    report('environment', { file, line }, t('This line is no variable.'), t('Write NAME=value.'));
   }
   return values;
 }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { Complaint, quoted } from './complaint';
+import { t } from '../l10n';
 
 const SERVICE_NAME_LIMIT = 63;
 
@@ -22,8 +23,12 @@ export function checkServiceName(name: string): string | Complaint {
     return name;
   }
   return new Complaint(
-    `is no valid service name.`,
-    `Use a-z, 0-9 and single dots, dashes or underscores between them, at most ${SERVICE_NAME_LIMIT} characters: ${quoted(makeServiceName(name))} would do.`,
+    (it) => t('{0} is no valid service name.', it),
+    t(
+      'Use a-z, 0-9 and single dots, dashes or underscores between them, at most {0} characters: {1} would do.',
+      SERVICE_NAME_LIMIT,
+      quoted(makeServiceName(name)),
+    ),
   );
 }
 
@@ -51,15 +56,15 @@ export function checkRouteHost(text: string): string | Complaint {
   if (ROUTE_HOST.test(host) && host !== '_') {
     return host;
   }
-  const says = `is no host name: ${quoted(text)}.`;
+  const says = (it: string): string => t('{0} is no host name: {1}.', it, quoted(text));
   if (/^[_*]?$/.test(text)) {
-    return new Complaint(says, 'Leave "route" out to answer every request that no other service claims.');
+    return new Complaint(says, t('Leave "route" out to answer every request that no other service claims.'));
   }
   const bare = /^(?:[a-z]+:\/\/)?([^/:]+)/i.exec(text)?.[1] ?? '';
   const ascii = domainToASCII(bare.replace(/\.$/, '')).toLowerCase();
   return ROUTE_HOST.test(ascii)
-    ? new Complaint(says, `Write the name alone: ${quoted(ascii)}.`)
-    : new Complaint(says, 'Write a name such as "example.com" or "*.example.com".');
+    ? new Complaint(says, t('Write the name alone: {0}.', quoted(ascii)))
+    : new Complaint(says, t('Write a name such as "example.com" or "*.example.com".'));
 }
 
 export const ROUTE_PATH_PATTERN = '^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?)?$';
@@ -69,7 +74,10 @@ const ROUTE_PATH = new RegExp(ROUTE_PATH_PATTERN);
 export function checkRoutePath(text: string): string | Complaint {
   return ROUTE_PATH.test(text) && !/\/\.{1,2}(\/|$)/.test(text)
     ? text.replace(/(?<=.)\/$/, '')
-    : new Complaint(`is no beginning of a path: ${quoted(text)}.`, 'Write "/api", or "/shop/admin".');
+    : new Complaint(
+        (it) => t('{0} is no beginning of a path: {1}.', it, quoted(text)),
+        t('Write "/api", or "/shop/admin".'),
+      );
 }
 
 export const HEALTH_PATH_PATTERN = '^/([A-Za-z0-9._~!&()*+,=:@/?-]|%[0-9A-Fa-f]{2})*$';
@@ -81,10 +89,10 @@ export function checkHealthPath(text: string): string | Complaint {
     return text;
   }
   return new Complaint(
-    `is no path for a health check: ${quoted(text)}.`,
+    (it) => t('{0} is no path for a health check: {1}.', it, quoted(text)),
     text.startsWith('/')
-      ? 'Leave out spaces, quotes and special characters, or write them as %20 and the like.'
-      : 'A path begins with "/", such as "/health".',
+      ? t('Leave out spaces, quotes and special characters, or write them as %20 and the like.')
+      : t('A path begins with "/", such as "/health".'),
   );
 }
 
@@ -104,8 +112,8 @@ export function checkDestination(text: string): string | Complaint {
     return text;
   }
   return new Complaint(
-    text === '' ? 'is empty.' : `is no host: ${quoted(text)}.`,
-    'Write an alias of your ssh configuration, "user@host", "user@host:2222" or "local".',
+    (it) => (text === '' ? t('{0} is empty.', it) : t('{0} is no host: {1}.', it, quoted(text))),
+    t('Write an alias of your ssh configuration, "user@host", "user@host:2222" or "local".'),
   );
 }
 
@@ -118,27 +126,35 @@ export const VOLUME_PATTERN = '^([A-Za-z0-9][A-Za-z0-9_.-]+|/[^:]*):/[^:]+(:[A-Z
 
 /** `source:target[:options]`; the source is a folder of the host or the name of a volume. */
 export function checkVolume(text: string): string | Complaint {
-  const hint = 'Write "/folder/on/host:/folder/in/container", or "name:/folder/in/container", with ":ro" to read only.';
+  const hint = t(
+    'Write "/folder/on/host:/folder/in/container", or "name:/folder/in/container", with ":ro" to read only.',
+  );
   if (/^[A-Za-z]:[\\/]/.test(text)) {
-    return new Complaint(`names a Windows path: ${quoted(text)}. The host runs Linux.`, hint);
+    return new Complaint((it) => t('{0} names a Windows path: {1}. The host runs Linux.', it, quoted(text)), hint);
   }
   const [source = '', target, options, ...more] = text.split(':');
   if (target === undefined || more.length > 0) {
-    return new Complaint(`is not of the form "source:target": ${quoted(text)}.`, hint);
+    return new Complaint((it) => t('{0} is not of the form "source:target": {1}.', it, quoted(text)), hint);
   }
   if (/^(\.|~)/.test(source)) {
-    return new Complaint(`begins with a path that is not absolute: ${quoted(text)}. It is a path of the host.`, hint);
+    return new Complaint(
+      (it) => t('{0} begins with a path that is not absolute: {1}. It is a path of the host.', it, quoted(text)),
+      hint,
+    );
   }
   if (!/^(\/.*|[A-Za-z0-9][A-Za-z0-9_.-]+)$/.test(source)) {
-    return new Complaint(`begins with neither an absolute path nor the name of a volume: ${quoted(text)}.`, hint);
+    return new Complaint(
+      (it) => t('{0} begins with neither an absolute path nor the name of a volume: {1}.', it, quoted(text)),
+      hint,
+    );
   }
   if (!/^\/./.test(target)) {
-    return new Complaint(`has a target that is not an absolute path: ${quoted(text)}.`, hint);
+    return new Complaint((it) => t('{0} has a target that is not an absolute path: {1}.', it, quoted(text)), hint);
   }
   const unknown = options?.split(',').find((option) => !VOLUME_OPTIONS.has(option));
   return unknown === undefined
     ? text
-    : new Complaint(`has an option that Docker does not know: ${quoted(unknown)}.`, hint);
+    : new Complaint((it) => t('{0} has an option that Docker does not know: {1}.', it, quoted(unknown)), hint);
 }
 
 /** `name:address` for /etc/hosts; `host-gateway` stands for the host itself (Docker 20.10 and newer). */
@@ -152,8 +168,8 @@ export function checkExtraHost(text: string): string | Complaint {
     }
   }
   return new Complaint(
-    `is not of the form "name:address": ${quoted(text)}.`,
-    'Write "db:10.0.0.5", or "host:host-gateway" for the host itself.',
+    (it) => t('{0} is not of the form "name:address": {1}.', it, quoted(text)),
+    t('Write "db:10.0.0.5", or "host:host-gateway" for the host itself.'),
   );
 }
 

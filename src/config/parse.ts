@@ -3,6 +3,7 @@ import type { Node, ParseError } from './jsonc';
 import { findNodeAtLocation, getNodePath, parseTree, printParseErrorCode } from './jsonc';
 import path from 'node:path';
 import type { ServiceConfig, SourcePosition } from '../model';
+import { t } from '../l10n';
 import { findConflicts } from './conflicts';
 import { fileFormat } from './format';
 import type { Environment } from './machine';
@@ -61,8 +62,8 @@ export function parseConfig(text: string, file: string, environment: Environment
   const written = reading?.value.services ?? new Map<string, never>();
   if (reading !== undefined && (findNodeAtLocation(root, ['services'])?.children ?? []).length === 0) {
     addAt(findNodeAtLocation(root, ['services']) ?? root, {
-      message: 'The file names no service.',
-      hint: 'Write { "services": { "web": {} } }.',
+      message: t('The file names no service.'),
+      hint: t('Write {0}.', '{ "services": { "web": {} } }'),
     });
   }
 
@@ -109,26 +110,38 @@ function serviceAround(node: Node): string | undefined {
   return first === 'services' && typeof second === 'string' ? second : undefined;
 }
 
-const SYNTAX_MESSAGES: Readonly<Record<string, string>> = {
-  InvalidNumberFormat: 'This is no number.',
-  PropertyNameExpected: 'A key in double quotes is expected here.',
-  ValueExpected: 'A value is expected here.',
-  ColonExpected: 'A colon is expected here.',
-  CommaExpected: 'A comma is expected here.',
-  CloseBraceExpected: 'A closing brace "}" is missing.',
-  CloseBracketExpected: 'A closing bracket "]" is missing.',
-  EndOfFileExpected: 'Nothing may follow the end of the object.',
-  UnexpectedEndOfComment: 'The comment has no end.',
-  UnexpectedEndOfString: 'The text has no closing quote.',
-  InvalidUnicode: 'This \\u escape is not valid.',
-  InvalidEscapeCharacter: 'This escape is not valid. Write \\\\ for a backslash.',
-  InvalidCharacter: 'A control character cannot stand in a text. Write it as an escape.',
-};
-
 function syntaxMessage(error: ParseError | undefined, source: string): string {
   if (source.trim() === '') {
-    return 'The file is empty.';
+    return t('The file is empty.');
   }
-  const code = error === undefined ? '' : printParseErrorCode(error.error);
-  return SYNTAX_MESSAGES[code] ?? 'This is not JSON. Keys and texts stand in double quotes.';
+  switch (error === undefined ? '' : printParseErrorCode(error.error)) {
+    case 'InvalidNumberFormat':
+      return t('This is no number.');
+    case 'PropertyNameExpected':
+      return t('A key in double quotes is expected here.');
+    case 'ValueExpected':
+      return t('A value is expected here.');
+    case 'ColonExpected':
+      return t('A colon is expected here.');
+    case 'CommaExpected':
+      return t('A comma is expected here.');
+    case 'CloseBraceExpected':
+      return t('A closing brace "}" is missing.');
+    case 'CloseBracketExpected':
+      return t('A closing bracket "]" is missing.');
+    case 'EndOfFileExpected':
+      return t('Nothing may follow the end of the object.');
+    case 'UnexpectedEndOfComment':
+      return t('The comment has no end.');
+    case 'UnexpectedEndOfString':
+      return t('The text has no closing quote.');
+    case 'InvalidUnicode':
+      return t('This \\u escape is not valid.');
+    case 'InvalidEscapeCharacter':
+      return t('This escape is not valid. Write \\\\ for a backslash.');
+    case 'InvalidCharacter':
+      return t('A control character cannot stand in a text. Write it as an escape.');
+    default:
+      return t('This is not JSON. Keys and texts stand in double quotes.');
+  }
 }

@@ -1,4 +1,5 @@
 import type { SourcePosition } from '../model';
+import { t } from '../l10n';
 import { DeployError } from '../model';
 
 /** Something wrong in a file of the configuration, at a place in it. */
@@ -63,11 +64,17 @@ export function problemsError(problems: readonly ConfigProblem[]): DeployError |
     return undefined;
   }
   const more = errors.length - 1;
-  const count = more === 0 ? undefined : `There ${more === 1 ? 'is 1 more problem' : `are ${more} more problems`}.`;
-  const hint = [first.hint, count].filter((part) => part !== undefined).join(' ');
+  const hint = [first.hint, morePart(more)].filter((part) => part !== undefined).join(' ');
   return new DeployError('config', first.message, {
     ...(hint === '' ? {} : { hint }),
     ...(more === 0 ? {} : { detail: errors.map(formatProblem).join('\n') }),
     position: first.position,
   });
+}
+
+function morePart(more: number): string | undefined {
+  if (more === 0) {
+    return undefined;
+  }
+  return more === 1 ? t('There is 1 more problem.') : t('There are {0} more problems.', more);
 }

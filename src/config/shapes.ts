@@ -4,6 +4,7 @@
  */
 import type { Node } from './jsonc';
 import { parseTree } from './jsonc';
+import { t } from '../l10n';
 import { Complaint, quoted } from './complaint';
 import { nearest } from './nearest';
 
@@ -52,15 +53,19 @@ export function text<T>(schema: JsonSchema, convert: (written: string) => T | Co
     schema: { type: 'string', ...schema },
     types,
     read: (node, report) =>
-      hasType(node, types, 'a text', report) ? check(node, convert(textOf(node)), report) : undefined,
+      hasType(node, types, t('a text'), report) ? check(node, convert(textOf(node)), report) : undefined,
   };
 }
 
 /** A text that a regular expression describes fully. */
-export function matching(pattern: string, says: string, hint: string): Shape<string> {
+export function matching(
+  pattern: string,
+  says: (name: string, written: string) => string,
+  hint: () => string,
+): Shape<string> {
   const expression = new RegExp(pattern);
   return text({ pattern }, (written) =>
-    expression.test(written) ? written : new Complaint(`${says}: ${quoted(written)}.`, hint),
+    expression.test(written) ? written : new Complaint((it) => says(it, quoted(written)), hint()),
   );
 }
 
@@ -77,8 +82,8 @@ export function choice<const T extends string>(choices: readonly T[]): Shape<T> 
       const guess = node.type === 'string' ? nearest(textOf(node), choices) : undefined;
       report(
         node,
-        `${labelOf(node)} must be one of ${listed}.`,
-        guess === undefined ? undefined : `Did you mean "${guess}"?`,
+        t('{0} must be one of {1}.', labelOf(node), listed),
+        guess === undefined ? undefined : t('Did you mean {0}?', quoted(guess)),
       );
       return undefined;
     },
@@ -87,21 +92,25 @@ export function choice<const T extends string>(choices: readonly T[]): Shape<T> 
 
 /** A number between two bounds, both included. */
 export function numeric(minimum: number, maximum: number, kind: 'integer' | 'number' = 'integer'): Shape<number> {
-  const word = kind === 'integer' ? 'whole number' : 'number';
   return {
-    schema: { type: kind, minimum, ...(Number.isFinite(maximum) ? { maximum } : {}) },
+    schema: { type: kind, minimum, maximum },
     types: ['number'],
     read(node, report) {
       const value = node.type === 'number' ? Number(node.value) : Number.NaN;
       if (value >= minimum && value <= maximum && (kind === 'number' || Number.isInteger(value))) {
         return { value };
       }
-      const range = Number.isFinite(maximum) ? `from ${minimum} to ${maximum}` : `of at least ${minimum}`;
+      const wanted =
+        kind === 'integer'
+          ? t('a whole number from {0} to {1}', minimum, maximum)
+          : t('a number from {0} to {1}', minimum, maximum);
       const inQuotes = node.type === 'string' && /^\d+(\.\d+)?$/.test(textOf(node));
       report(
         node,
-        `${labelOf(node)} must be a ${word} ${range}${node.type === 'number' ? '' : `, not ${kindOf(node)}`}.`,
-        inQuotes ? 'Write it without quotes.' : undefined,
+        node.type === 'number'
+          ? t('{0} must be {1}.', labelOf(node), wanted)
+          : t('{0} must be {1}, not {2}.', labelOf(node), wanted, kindOf(node)),
+        inQuotes ? t('Write it without quotes.') : undefined,
       );
       return undefined;
     },
@@ -112,22 +121,22 @@ export const truth: Shape<boolean> = {
   schema: { type: 'boolean' },
   types: ['boolean'],
   read: (node, report) =>
-    hasType(node, ['boolean'], 'true or false', report) ? { value: node.value === true } : undefined,
+    hasType(node, ['boolean'], t('true or false'), report) ? { value: node.value === true } : undefined,
 };
 
-export function list<T>(item: Shape<T>, options: { minimum?: number; hint?: string } = {}): Shape<T[]> {
+export function list<T>(item: Shape<T>, options: { minimum?: number; hint?: () => string } = {}): Shape<T[]> {
   const minimum = options.minimum ?? 0;
   const types = ['array'] as const;
   return {
     schema: { type: 'array', items: item.schema, ...(minimum === 0 ? {} : { minItems: minimum }) },
     types,
     read(node, report) {
-      if (!hasType(node, types, 'a list', report, options.hint)) {
+      if (!hasType(node, types, t('a list'), report, options.hint?.())) {
         return undefined;
       }
       const items = (node.children ?? []).map((child) => item.read(child, report));
       if (items.length < minimum) {
-        report(node, `${labelOf(node)} must not be empty.`, options.hint);
+        report(node, t('{0} must not be empty.', labelOf(node)), options.hint?.());
         return undefined;
       }
       const read = items.filter((one) => one !== undefined).map((one) => one.value);
@@ -137,7 +146,11 @@ export function list<T>(item: Shape<T>, options: { minimum?: number; hint?: stri
 }
 
 /** A list in which no two items are the same by `keyOf`; a repeated one is reported where it stands. */
-export function unique<T>(shape: Shape<T[]>, keyOf: (item: T) => string, says: string): Shape<T[]> {
+export function unique<T>(
+  shape: Shape<T[]>,
+  keyOf: (item: T) => string,
+  says: (name: string, repeated: string) => string,
+): Shape<T[]> {
   return {
     ...shape,
     read(node, report) {
@@ -148,7 +161,7 @@ export function unique<T>(shape: Shape<T[]>, keyOf: (item: T) => string, says: s
         const key = keyOf(item);
         if (seen.has(key)) {
           const place = node.children?.[index] ?? node;
-          report(place, `${labelOf(place)} ${says}: ${quoted(key)}.`, 'Remove one of the two.');
+          report(place, says(labelOf(place), quoted(key)), t('Remove one of the two.'));
           repeated = true;
         }
         seen.add(key);
@@ -169,7 +182,7 @@ export function record<T>(
     schema: { type: 'object', propertyNames: keys.schema, additionalProperties: item.schema },
     types,
     read(node, report) {
-      if (!hasType(node, types, 'an object', report)) {
+      if (!hasType(node, types, t('an object'), report)) {
         return undefined;
       }
       const result = new Map<string, T>();
@@ -178,7 +191,7 @@ export function record<T>(
         const checked = keys.check(key);
         if (checked instanceof Complaint) {
           // Behind a `=` there may be a secret.
-          report(keyNode, `${quoted(key.replace(/=.*/s, '=…'))} ${checked.says}`, checked.hint);
+          report(keyNode, checked.says(quoted(key.replace(/=.*/s, '=…'))), checked.hint);
         }
         const reading = item.read(value, report);
         if (reading === undefined || checked instanceof Complaint) {
@@ -208,7 +221,7 @@ export function object<F extends Readonly<Record<string, Field<unknown>>>>(field
     types,
     keys,
     read(node, report) {
-      if (!hasType(node, types, 'an object', report)) {
+      if (!hasType(node, types, t('an object'), report)) {
         return undefined;
       }
       const values = new Map<string, unknown>();
@@ -218,7 +231,7 @@ export function object<F extends Readonly<Record<string, Field<unknown>>>>(field
         if (keys.has(key)) {
           present.set(key, value);
         } else {
-          report(keyNode, `${quoted(key)} is not known here.`, suggestKey(key, keys));
+          report(keyNode, t('{0} is not known here.', quoted(key)), suggestKey(key, keys));
           complete = false;
         }
       }
@@ -236,7 +249,7 @@ export function object<F extends Readonly<Record<string, Field<unknown>>>>(field
 
 /** One of several shapes of different JSON types; the type written decides which one reads it. */
 export function either<const S extends readonly Shape<unknown>[]>(
-  expected: string,
+  expected: () => string,
   ...shapes: S
 ): Shape<ValueOf<S[number]>> {
   const types = shapes.flatMap((shape) => shape.types);
@@ -248,7 +261,7 @@ export function either<const S extends readonly Shape<unknown>[]>(
     read(node, report) {
       const fitting = shapes.find((shape) => shape.types.includes(node.type));
       if (fitting === undefined) {
-        report(node, `${labelOf(node)} must be ${expected}, not ${kindOf(node)}.`);
+        report(node, t('{0} must be {1}, not {2}.', labelOf(node), expected(), kindOf(node)));
         return undefined;
       }
       return fitting.read(node, report) as Reading<ValueOf<S[number]>> | undefined;
@@ -270,8 +283,8 @@ export function mapped<T, U>(shape: Shape<T>, convert: (value: T, node: Node) =>
 /** What an object is when nothing is written in it. */
 export function defaultsOf<T>(shape: Shape<T>): T {
   const empty = parseTree('{}');
-  const reading = empty && shape.read(empty, (_, message) => fail(message));
-  return reading === undefined ? fail('no defaults') : reading.value;
+  const reading = empty && shape.read(empty, (_, message) => broken(message));
+  return reading === undefined ? broken('no defaults') : reading.value;
 }
 
 /** How a message names a value: by its key, or by its place in a list. */
@@ -281,12 +294,12 @@ export function labelOf(node: Node): string {
     return quoted(String(parent.children?.[0]?.value));
   }
   if (parent?.type === 'array') {
-    return `Entry ${(parent.children ?? []).indexOf(node) + 1} of ${labelOf(parent)}`;
+    return t('Entry {0} of {1}', (parent.children ?? []).indexOf(node) + 1, labelOf(parent));
   }
-  return 'The file';
+  return t('The file');
 }
 
-function fail(message: string): never {
+function broken(message: string): never {
   throw new Error(`The defaults of the format are wrong: ${message}`);
 }
 
@@ -310,7 +323,7 @@ function properties(node: Node, report: Report): { key: string; keyNode: Node; v
     }
     const key = String(keyNode.value);
     if (found.has(key)) {
-      report(keyNode, `${quoted(key)} is given twice.`, 'Remove one of the two.');
+      report(keyNode, t('{0} is given twice.', quoted(key)), t('Remove one of the two.'));
     } else {
       found.set(key, { key, keyNode, value });
     }
@@ -321,24 +334,26 @@ function properties(node: Node, report: Report): { key: string; keyNode: Node; v
 function suggestKey(key: string, keys: ReadonlyMap<string, Field<unknown>>): string | undefined {
   for (const [parent, field] of keys) {
     if (field.shape.keys?.has(key) === true) {
-      return `It belongs in "${parent}".`;
+      return t('It belongs in "{0}".', parent);
     }
   }
   const guess = nearest(key, keys.keys());
-  return guess === undefined ? `Known are: ${[...keys.keys()].join(', ')}.` : `Did you mean "${guess}"?`;
+  return guess === undefined
+    ? t('Known are: {0}.', [...keys.keys()].join(', '))
+    : t('Did you mean {0}?', quoted(guess));
 }
 
 function hasType(node: Node, types: readonly Node['type'][], expected: string, report: Report, hint?: string): boolean {
   if (types.includes(node.type)) {
     return true;
   }
-  report(node, `${labelOf(node)} must be ${expected}, not ${kindOf(node)}.`, hint);
+  report(node, t('{0} must be {1}, not {2}.', labelOf(node), expected, kindOf(node)), hint);
   return false;
 }
 
 function check<T>(node: Node, converted: T | Complaint, report: Report): Reading<T> | undefined {
   if (converted instanceof Complaint) {
-    report(node, `${labelOf(node)} ${converted.says}`, converted.hint);
+    report(node, converted.says(labelOf(node)), converted.hint);
     return undefined;
   }
   return { value: converted };
@@ -348,16 +363,21 @@ function textOf(node: Node): string {
   return String(node.value);
 }
 
-const KINDS: Readonly<Record<Node['type'], string>> = {
-  string: 'a text',
-  number: 'a number',
-  boolean: 'true or false',
-  null: 'null',
-  array: 'a list',
-  object: 'an object',
-  property: 'a key',
-};
-
 function kindOf(node: Node): string {
-  return KINDS[node.type];
+  switch (node.type) {
+    case 'string':
+      return t('a text');
+    case 'number':
+      return t('a number');
+    case 'boolean':
+      return t('true or false');
+    case 'null':
+      return 'null';
+    case 'array':
+      return t('a list');
+    case 'object':
+      return t('an object');
+    case 'property':
+      return t('a key');
+  }
 }

@@ -1,4 +1,6 @@
 /** The text of a first bluegreen.json. */
+import { t } from '../l10n';
+
 export interface TemplateFacts {
   readonly service: string;
   /** Relative to the file, with `/`; undefined for a Dockerfile of that very name beside it. */
@@ -15,24 +17,24 @@ export function configTemplate({ service, dockerfile, port, hosts }: TemplateFac
     dockerfile === undefined
       ? '// "build": { "dockerfile": "Dockerfile.prod" },'
       : `"build": { "dockerfile": ${JSON.stringify(dockerfile)} },`;
-  const portLine = port === undefined ? '"port": 8080,' : `"port": ${port}, // as the Dockerfile EXPOSEs it`;
+  const portLine = port === undefined ? '"port": 8080,' : `"port": ${port}, // ${t('as the Dockerfile EXPOSEs it')}`;
   return `{
-  // Every key: docs/CONFIGURATION.md, or Ctrl+Space here.
+  // ${t('Every key: docs/CONFIGURATION.md, or Ctrl+Space here.')}
   "services": {
     "${service}": {
       ${build}
-      // Aliases of your ssh configuration, user@host, or "local" for this machine's Docker.
+      // ${t('Aliases of your ssh configuration, user@host, or "local" for this machine\'s Docker.')}
       "hosts": ${JSON.stringify(hosts)},
-      // Port the service listens on in its container, on 0.0.0.0.
+      // ${t('Port the service listens on in its container, on 0.0.0.0.')}
       ${portLine}
-      // Asked until it answers 2xx or 3xx, twice in a row. Only then does the new slot get requests.
+      // ${t('Asked until it answers 2xx or 3xx, twice in a row. Only then does the new slot get requests.')}
       "health": "/",
-      // Host names it answers for. Left out: every request that no other service claims.
+      // ${t('Host names it answers for. Left out: every request that no other service claims.')}
       // "route": "${service}.example.com",
       "run": {
         "env": {
           // "LOG_LEVEL": "info",
-          // Secrets come from the environment of whoever deploys, never from this file.
+          // ${t('Secrets come from the environment of whoever deploys, never from this file.')}
           // "DB_PASSWORD": { "fromEnv": "DB_PASSWORD" },
         },
         // "volumes": ["data:/data"],

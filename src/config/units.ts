@@ -1,5 +1,6 @@
 /** Durations and sizes as people write them. */
 import { Complaint, quoted } from './complaint';
+import { t } from '../l10n';
 
 export const DURATION_PATTERN = '^[0-9]+(\\.[0-9]+)?(ms|s|m|h)$';
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -10,8 +11,8 @@ export function parseDuration(text: string): number | Complaint {
   const factor = MILLISECONDS[match?.[2] ?? ''];
   if (match === null || factor === undefined) {
     return new Complaint(
-      `is no duration: ${quoted(text)}.`,
-      'Write a number with its unit: "500ms", "5s", "2m" or "1h".',
+      (it) => t('{0} is no duration: {1}.', it, quoted(text)),
+      t('Write a number with its unit: "500ms", "5s", "2m" or "1h".'),
     );
   }
   return Math.round(Number(match[1]) * factor);
@@ -37,7 +38,10 @@ export function parseSize(text: string): number | Complaint {
   const bytes =
     match === null ? Number.NaN : Number(match[1]) * 1024 ** SIZE_POWERS.indexOf((match[3] ?? 'b').toLowerCase());
   if (!Number.isSafeInteger(Math.round(bytes))) {
-    return new Complaint(`is no size: ${quoted(text)}.`, 'Write a number with its unit: "256m", "1.5g".');
+    return new Complaint(
+      (it) => t('{0} is no size: {1}.', it, quoted(text)),
+      t('Write a number with its unit: "256m", "1.5g".'),
+    );
   }
   return Math.round(bytes);
 }
@@ -51,5 +55,8 @@ export function checkNginxSize(text: string): string | Complaint {
     match === null ? Number.NaN : Number(match[1]) * 1024 ** SIZE_POWERS.indexOf((match[2] || 'b').toLowerCase());
   return Number.isSafeInteger(bytes)
     ? text
-    : new Complaint(`is no size that nginx knows: ${quoted(text)}.`, 'Write "100m", "1g", or "0" for no limit.');
+    : new Complaint(
+        (it) => t('{0} is no size that nginx knows: {1}.', it, quoted(text)),
+        t('Write "100m", "1g", or "0" for no limit.'),
+      );
 }

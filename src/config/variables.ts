@@ -1,6 +1,7 @@
 /** Values that are taken from the deployer's environment: `${env:NAME}` in a text, and the lines of an env file. */
 import { Complaint } from './complaint';
 import { VARIABLE_PATTERN } from './names';
+import { t } from '../l10n';
 
 /** A text with references in it, in pieces. */
 export type Template = readonly (string | { readonly variable: string })[];
@@ -21,12 +22,15 @@ export function parseTemplate(written: string): Template | Complaint {
     } else if (VARIABLE.test(variable)) {
       pieces.push({ variable });
     } else {
-      return new Complaint('has a reference without the name of a variable.', 'Write "${env:NAME}".');
+      return new Complaint(
+        (it) => t('{0} has a reference without the name of a variable.', it),
+        t('Write "${env:NAME}".'),
+      );
     }
   }
   pieces.push(written.slice(end));
   return written.includes('\0')
-    ? new Complaint('holds a NUL character, which no environment variable can.')
+    ? new Complaint((it) => t('{0} holds a NUL character, which no environment variable can.', it))
     : pieces.filter((piece) => piece !== '');
 }
 

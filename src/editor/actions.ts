@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { DeployError, type ServiceState, SLOT_NAMES, slotContainer, type SlotName, toDeployError } from '../model';
 import type { App } from './app';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { pickHost } from './pickHost';
 import { openPosition } from './problems';
 import { joinSentences } from './runText';

@@ -18,7 +18,7 @@ import { COMMAND_IDS, type CommandId } from './commandIds';
 import type { ServiceInFile } from './configEditing';
 import { createConfiguration } from './createConfiguration';
 import { loadEngine } from './engineLoader';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { pickHost } from './pickHost';
 import { openShellTerminal } from './shellTerminal';
 import type { TreeNode } from './slotsTree';

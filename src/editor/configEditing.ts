@@ -5,7 +5,7 @@ import { CONFIG_GLOB, DOCKERFILE_GLOB, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
 import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { hostOptions } from './settings';
 import { hostLabel, LOCAL_LABEL } from './treeRows';
 

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { DeployError } from '../model';
 import { CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { openFolders } from './target';
 
 const MAX_FILES = 30;

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { confTexts } from './panelState';
 import type { RunStore } from './runs';
 

@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { Host } from '../engine/host';
 import { cancelledError, DeployError, type HostState, type Questions, throwIfCancelled, toDeployError } from '../model';
 import { loadEngine } from './engineLoader';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { changesSetting, hostOptions } from './settings';
 import type { HostView } from './treeRows';
 import { formatDuration } from './units';

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { cancelledError, toDeployError } from '../model';
 import { loadEngine } from './engineLoader';
 import type { HostStore } from './hostStore';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { LogBuffer } from './logBuffer';
 import { plainText } from './plainText';
 import { formatDuration } from './units';

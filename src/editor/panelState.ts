@@ -22,7 +22,8 @@ import {
 } from '../protocol';
 import { type DeployResult, type Plan, STAGES } from '../model';
 import type { KeptRun, RunPhase } from './history';
-import { formatNumber, formatTime, t } from './l10n';
+import { formatNumber, t } from '../l10n';
+import { formatTime } from './times';
 import { plainText } from './plainText';
 import { amountText, joinSentences, runTitle } from './runText';
 import { stageActivity, stageLabel, statusText } from './stageWords';
@@ -291,8 +292,15 @@ function trafficView({ trafficCourse: course, traffic }: DeploymentSnapshot): Tr
     }
   }
   const { sent, failed, longestMs } = traffic;
-  const counts = [formatNumber(sent), formatNumber(failed), formatDuration(longestMs)] as const;
-  return { bars, text: t('{0} requests, {1} failed, the longest took {2}', ...counts) };
+  return {
+    bars,
+    text: t(
+      '{0} requests, {1} failed, the longest took {2}',
+      formatNumber(sent),
+      formatNumber(failed),
+      formatDuration(longestMs),
+    ),
+  };
 }
 
 /** The configuration before and after, as far as it is known: decided in the plan, or really changed. */

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { isFromPanel, isPanelMemory, type PanelAction, type PanelSection, type ToPanel } from '../protocol';
 import { PANEL_VIEW_TYPE } from './commandIds';
 import { type Disposer, disposeAll } from './disposables';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { panelHtml } from './panelHtml';
 import { logRow, panelState, panelWords } from './panelState';
 import { runTitle } from './runText';

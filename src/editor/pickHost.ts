@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import { loadEngine } from './engineLoader';
 import type { HostList } from './hostList';
 import { hostChoices, type HostChoice } from './hostChoices';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { hostOptions } from './settings';
 import { LOCAL_LABEL } from './treeRows';
 

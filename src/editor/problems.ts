@@ -4,7 +4,7 @@ import type { ConfigProblem } from '../config/problems';
 import type { DeployError, DeployResult } from '../model';
 import { type Disposer, disposeAll } from './disposables';
 import { loadEngine } from './engineLoader';
-import { t } from './l10n';
+import { t } from '../l10n';
 
 const SOURCE = 'Blue-Green';
 /** Milliseconds without typing before a changed file is read again. */

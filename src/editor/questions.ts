@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { HostKeyQuestion, Questions } from '../model';
-import { t } from './l10n';
+import { t } from '../l10n';
 
 /**
  * The engine's questions, asked in VS Code's own dialogs. Passphrases and passwords go to the secret storage when the

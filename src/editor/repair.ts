@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { withProgress } from './actions';
 import type { App } from './app';
 import { loadEngine } from './engineLoader';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { personHere } from './runner';
 import { hostLabel } from './treeRows';
 

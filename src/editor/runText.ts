@@ -3,7 +3,7 @@ import { msLeft, type StageSnapshot } from '../engine/snapshot';
 import type { DeployEvent, DeployResult } from '../model';
 import { STAGES } from '../model';
 import type { KeptRun, RunKind, RunPhase } from './history';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { plainText } from './plainText';
 import { stageActivity, stageLabel } from './stageWords';
 import { hostLabel } from './treeRows';

@@ -13,7 +13,7 @@ import { loadEngine } from './engineLoader';
 import type { Origin, RunKind } from './history';
 import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
-import { t } from './l10n';
+import { t } from '../l10n';
 import type { Panels } from './panels';
 import { openPosition, type Problems } from './problems';
 import { type EndAction, endMessage, kindText, progressText, runTitle } from './runText';

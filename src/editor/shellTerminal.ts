@@ -3,7 +3,7 @@ import type { Shell, TerminalSize } from '../docker/shell';
 import { cancelledError, toDeployError } from '../model';
 import { loadEngine } from './engineLoader';
 import type { HostStore } from './hostStore';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { plainText } from './plainText';
 
 /** Used until VS Code has laid the terminal out. */

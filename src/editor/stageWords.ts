@@ -1,6 +1,6 @@
 /** The stages in the person's words. */
 import type { Stage, StageStatus } from '../model';
-import { t } from './l10n';
+import { t } from '../l10n';
 
 export function stageLabel(stage: Stage): string {
   switch (stage) {

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { CommandId } from './commandIds';
 import type { HostStore } from './hostStore';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { runningText, runTitle } from './runText';
 import { phaseOf, type RunRecord, type RunStore } from './runs';
 

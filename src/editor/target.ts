@@ -4,7 +4,7 @@ import { DeployError, type ServiceConfig } from '../model';
 import { CONFIG_GLOB, CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
 import type { Origin } from './history';
-import { t } from './l10n';
+import { t } from '../l10n';
 
 /** What is to be deployed, and where that is written. */
 export interface Target {

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { DeployError, type DeployResult, EXIT_CODES, toDeployError } from '../model';
 import type { App } from './app';
-import { t } from './l10n';
+import { t } from '../l10n';
 import { plainText } from './plainText';
 import { joinSentences, logLine } from './runText';
 import { targetNamed, targetsOfWorkspace } from './target';

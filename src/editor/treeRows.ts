@@ -1,7 +1,8 @@
 /** The rows of the Slots view, made of what was seen on the hosts. Pure: the tree only turns them into tree items. */
 import type { DeployError, HostState, ProxyState, ServiceState, SlotName, SlotState } from '../model';
 import { PROXY_CONTAINER } from '../model';
-import { formatAge, formatDate, t } from './l10n';
+import { t } from '../l10n';
+import { formatAge, formatDate } from './times';
 
 /** What is known of a host. */
 export type HostView =

@@ -1,5 +1,5 @@
 /** Amounts in words a person reads at a glance. */
-import { formatNumber, t } from './l10n';
+import { formatNumber, t } from '../l10n';
 
 /** Decimal units, as Docker prints them. */
 export function formatBytes(bytes: number): string {

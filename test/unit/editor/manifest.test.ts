@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import ts from 'typescript';
 import { COMMAND_IDS, PANEL_VIEW_TYPE, SLOTS_VIEW } from '../../../src/editor/commandIds';
 import { DOCKERFILE_NAME } from '../../../src/editor/dockerfileName';
 
@@ -86,9 +87,9 @@ test('every %key% of the manifest has its words, and no words are left over', ()
 });
 
 /** Run with UPDATE_L10N=1 to write the bundle anew. */
-test('the bundle for translators holds every sentence of the code', () => {
-  const files = readdirSync(path.join(root, 'src/editor')).filter((name) => name.endsWith('.ts'));
-  const keys = new Set(files.flatMap((file) => sentences(read(`src/editor/${file}`))));
+test('the bundle for translators holds every sentence of the code, below the editor too', () => {
+  const files = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' });
+  const keys = new Set(files.filter((name) => name.endsWith('.ts')).flatMap((file) => sentences(`src/${file}`)));
   if (process.env['UPDATE_L10N'] !== undefined) {
     const sentencesByKey = Object.fromEntries([...keys].sort().map((key) => [key, key]));
     writeFileSync(path.join(root, bundleFile), `${JSON.stringify(sentencesByKey, undefined, 2)}\n`);
@@ -116,9 +117,36 @@ function marks(sentence: string): string[] {
   return (sentence.match(/\{\d\}|\$\([\w-]+\)|\(command:[\w.]+\)/g) ?? []).sort();
 }
 
-/** The first arguments of all calls of `t`, which must be literal texts. */
-function sentences(source: string): string[] {
-  return [...source.matchAll(/(?<![\w.])t\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")/g)].map((match) =>
-    (match[1] ?? match[2] ?? '').replace(/\\n/g, '\n').replace(/\\(['"\\])/g, '$1'),
-  );
+/** Which argument describes a key of bluegreen.json, in the functions that its format is written with. */
+const DESCRIBED: Readonly<Record<string, number>> = { optional: 1, withDefault: 1, translate: 0 };
+
+/** The first arguments of all calls of `t`, which must be whole literal texts with a place for each further argument. */
+function sentences(file: string): string[] {
+  const source = ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 't') {
+      const [sentence, ...values] = node.arguments;
+      const { line } = source.getLineAndCharacterOfPosition(node.getStart());
+      const where = `${file}:${line + 1}`;
+      assert.ok(sentence !== undefined && ts.isStringLiteral(sentence), `${where}: t() takes a literal text`);
+      const places = new Set(marks(sentence.text).filter((mark) => mark.startsWith('{')));
+      assert.deepEqual(
+        [...places].sort(),
+        values.map((_, index) => `{${index}}`),
+        `${where}: a place for each value`,
+      );
+      found.push(sentence.text);
+    }
+    if (ts.isCallExpression(node) && ts.isIdentifier(node.expression)) {
+      const description = DESCRIBED[node.expression.text];
+      const words = description === undefined ? undefined : node.arguments[description];
+      if (words !== undefined && ts.isStringLiteral(words)) {
+        found.push(words.text);
+      }
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
 }

@@ -1,0 +1,32 @@
+/**
+ * Words for the person, in their language. Every floor says its sentences through `t`; this file imports nothing. Whoever
+ * talks to the person installs a translator: `extension.ts` that of VS Code, the command line none, so it is English.
+ */
+
+export type Translator = (message: string, ...args: (string | number)[]) => string;
+
+let translator: Translator = (message, ...args) =>
+  message.replace(/\{(\d+)\}/g, (whole, index: string) => String(args[Number(index)] ?? whole));
+let tag = 'en';
+
+/** `languageTag` is a BCP 47 language tag: numbers and times follow it. */
+export function useTranslator(translate: Translator, languageTag: string): void {
+  translator = translate;
+  tag = languageTag;
+}
+
+export function language(): string {
+  return tag;
+}
+
+/**
+ * The message with `{0}`, `{1}`… filled in. The English text is the key of the translations in media/l10n, and must be
+ * written here as one whole literal sentence. Never call it while a module is loaded: the translator comes later.
+ */
+export function t(message: string, ...args: (string | number)[]): string {
+  return translator(message, ...args);
+}
+
+export function formatNumber(value: number, digits = 0): string {
+  return value.toLocaleString(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
