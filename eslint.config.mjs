@@ -63,7 +63,7 @@ export default tseslint.config(
   },
   { files: ['src/l10n.ts'], rules: { 'no-restricted-imports': ['error', { patterns: ['*'] }] } },
   {
-    files: ['src/config/**', 'src/model.ts'],
+    files: ['src/config/**', 'src/ssh/**', 'src/model.ts'],
     rules: { 'no-restricted-syntax': ['error', ...spokenLiterals] },
   },
   architecture(

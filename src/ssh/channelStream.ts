@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { capital, unreachable } from './errors';
 import { type Exit, exitOf } from './exit';
+import { t } from '../l10n';
 
 type Callback = (error?: Error | null) => void;
 
@@ -129,8 +130,8 @@ export class ChannelStream extends Duplex {
       return;
     }
     if (channel === undefined) {
-      const detail = error?.message ?? 'no channel';
-      this.destroy(unreachable(`${capital(this.#label)} could not be opened.`, { detail, cause: error }));
+      const detail = error?.message ?? t('no channel');
+      this.destroy(unreachable(t('{0} could not be opened.', capital(this.#label)), { detail, cause: error }));
       return;
     }
     this.#channel = channel;
@@ -164,8 +165,7 @@ export class ChannelStream extends Duplex {
     this.#closedByHost = true;
     if (this.#command) {
       if (exit !== undefined && exit.code !== 0) {
-        const how = exit.code === null ? `was ended by ${exit.signal ?? 'a signal'}` : `ended with code ${exit.code}`;
-        this.destroy(unreachable(`${capital(this.#label)} ${how}.`, { detail: this.#stderr.trim() }));
+        this.destroy(unreachable(endOf(capital(this.#label), exit), { detail: this.#stderr.trim() }));
         return;
       }
       this.push(null);
@@ -174,7 +174,7 @@ export class ChannelStream extends Duplex {
   }
 
   #broken(): Error {
-    return Object.assign(new Error(`${capital(this.#label)} was closed by the host.`), { code: 'EPIPE' });
+    return Object.assign(new Error(t('{0} was closed by the host.', capital(this.#label))), { code: 'EPIPE' });
   }
 
   #answer(error?: Error | null): void {
@@ -191,4 +191,11 @@ export function release(channel: ClientChannel): void {
   channel.stderr.resume();
   channel.resume();
   channel.destroy();
+}
+
+function endOf(label: string, { code, signal }: Exit): string {
+  if (code !== null) {
+    return t('{0} ended with code {1}.', label, code);
+  }
+  return signal === undefined ? t('{0} was ended by a signal.', label) : t('{0} was ended by {1}.', label, signal);
 }

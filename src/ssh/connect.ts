@@ -1,4 +1,5 @@
 import { Client } from 'ssh2';
+import { t } from '../l10n';
 import { cancelledError, DeployError, throwIfCancelled, type Questions } from '../model';
 import { compressAnswers } from './compression';
 import { closedByServer, handshakeError, noAnswer, unreachable, type Place } from './errors';
@@ -53,8 +54,8 @@ async function connectHost(
   const settings = await resolveHost(destination, options, signal);
   const address = addressOf(settings);
   if (way.includes(destination) || way.length >= MAX_HOPS) {
-    throw new DeployError('config', `The jump hosts on the way to ${way[0] ?? destination} lead in a circle.`, {
-      hint: 'Set ProxyJump none for the jump host itself in your ssh configuration.',
+    throw new DeployError('config', t('The jump hosts on the way to {0} lead in a circle.', way[0] ?? destination), {
+      hint: t('Set ProxyJump none for the jump host itself in your ssh configuration.'),
       detail: [...way, destination].join(' → '),
     });
   }
@@ -62,7 +63,7 @@ async function connectHost(
   const jump = through ?? (await connectJumps(settings, { ...context, way: [...way, destination] }));
   try {
     const description = `${settings.user}@${address}`;
-    const place: Place = { label: way.length === 0 ? description : `the jump host ${description}`, address };
+    const place: Place = { label: way.length === 0 ? description : t('the jump host {0}', description), address };
     const trust = await HostTrust.load(settings, place);
     const login = await Login.prepare(settings, place, description, questions, signal);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -79,7 +80,7 @@ async function connectHost(
       // The connection is closed by now: the person has all the time of the world.
       await outcome(questions, signal);
     }
-    throw unreachable(`${address} could not be connected to in ${MAX_ATTEMPTS} attempts.`);
+    throw unreachable(t('{0} could not be connected to in {1} attempts.', address, MAX_ATTEMPTS));
   } catch (error) {
     jump?.close();
     throw signal.aborted ? cancelledError() : error;
@@ -194,7 +195,7 @@ function tryLogin(parts: LoginParts): Promise<Ssh2Transport | OpenQuestion> {
     });
     client.on('close', () => fail(closedByServer(place)));
     client.on('change password', () => {
-      fail(login.failure(['password'], 'demands a new password first'));
+      fail(login.failure(['password'], 'new-password'));
     });
     limit(parts.limitMs);
     const authHandler = login.attempt(
@@ -239,7 +240,7 @@ function translate(error: Error, { place, login }: LoginParts): DeployError {
     return error;
   }
   return /too many authentication failures/i.test(error.message)
-    ? login.failure([], 'allows no more tries to log in')
+    ? login.failure([], 'no-more-tries')
     : handshakeError(place, error);
 }
 

@@ -1,3 +1,4 @@
+import { t } from '../l10n';
 import { DeployError } from '../model';
 
 export interface Destination {
@@ -34,8 +35,8 @@ export function parseDestination(text: string): Destination {
     user === undefined ||
     (user !== '' && !/^-|\s-/.test(user) && !user.endsWith('\\') && !FORBIDDEN_IN_USER.test(user));
   if (!hostIsSafe || !userIsSafe || (port !== undefined && (port < 1 || port > 65535))) {
-    throw new DeployError('usage', `${JSON.stringify(text)} is not a valid SSH destination.`, {
-      hint: 'Write an alias from your ssh configuration, user@host, or user@host:port.',
+    throw new DeployError('usage', t('{0} is not a valid SSH destination.', JSON.stringify(text)), {
+      hint: t('Write an alias from your ssh configuration, user@host, or user@host:port.'),
     });
   }
   return { host, user, port };
@@ -45,6 +46,6 @@ function decode(user: string, text: string): string {
   try {
     return decodeURIComponent(user);
   } catch {
-    throw new DeployError('usage', `${JSON.stringify(text)} has a wrong percent sign in its user name.`);
+    throw new DeployError('usage', t('{0} has a wrong percent sign in its user name.', JSON.stringify(text)));
   }
 }

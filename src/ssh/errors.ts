@@ -1,3 +1,4 @@
+import { formatNumber, t } from '../l10n';
 import { DeployError } from '../model';
 
 /** Which end of the way an error is about; `label` is what the person reads: `the jump host deploy@bastion:22`. */
@@ -31,32 +32,37 @@ export function dialError(place: Place, error: SystemError, tried: readonly stri
     case 'EAI_AGAIN':
     case 'EAI_NONAME':
     case 'EAI_NODATA':
-      return unreachable(`The name in ${place.address} cannot be resolved, so ${place.label} was not reached.`, {
+      return unreachable(t('The name in {0} cannot be resolved, so {1} was not reached.', place.address, place.label), {
         ...more,
-        hint: 'Check the spelling, the HostName in your ssh configuration, and your network.',
+        hint: t('Check the spelling, the HostName in your ssh configuration, and your network.'),
       });
     case 'ECONNREFUSED':
-      return unreachable(`${capital(place.label)} refused the connection (${place.address}).`, {
+      return unreachable(t('{0} refused the connection ({1}).', capital(place.label), place.address), {
         ...more,
-        hint: 'Check that an SSH server runs there and that the port is right.',
+        hint: t('Check that an SSH server runs there and that the port is right.'),
       });
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'EADDRNOTAVAIL':
-      return unreachable(`There is no route to ${place.label} (${place.address}).`, {
+      return unreachable(t('There is no route to {0} ({1}).', place.label, place.address), {
         ...more,
-        hint: 'Check your network, your VPN, and the address.',
+        hint: t('Check your network, your VPN, and the address.'),
       });
     case 'ETIMEDOUT':
       return noAnswer(place, limitMs, detail);
     default:
-      return unreachable(`${capital(place.label)} could not be reached (${place.address}): ${error.message}.`, more);
+      return unreachable(
+        t('{0} could not be reached ({1}): {2}.', capital(place.label), place.address, error.message),
+        more,
+      );
   }
 }
 
 export function noAnswer(place: Place, limitMs: number, detail?: string): DeployError {
-  return unreachable(`${capital(place.label)} did not answer within ${seconds(limitMs)} (${place.address}).`, {
-    hint: 'Check that the machine is up and that no firewall drops the connection. ConnectTimeout in your ssh configuration sets the limit.',
+  return unreachable(t('{0} did not answer within {1} ({2}).', capital(place.label), seconds(limitMs), place.address), {
+    hint: t(
+      'Check that the machine is up and that no firewall drops the connection. ConnectTimeout in your ssh configuration sets the limit.',
+    ),
     ...(detail === undefined ? {} : { detail }),
   });
 }
@@ -65,38 +71,49 @@ export function noAnswer(place: Place, limitMs: number, detail?: string): Deploy
 export function handshakeError(place: Place, error: SystemError): DeployError {
   const more = { detail: error.message, cause: error };
   if (/no matching/i.test(error.message)) {
-    return unreachable(`${capital(place.label)} and this program have no common way to encrypt (${place.address}).`, {
-      ...more,
-      hint: 'The SSH server is too old, or restricted to methods this program does not know. See the detail for which one.',
-    });
+    return unreachable(
+      t('{0} and this program have no common way to encrypt ({1}).', capital(place.label), place.address),
+      {
+        ...more,
+        hint: t(
+          'The SSH server is too old, or restricted to methods this program does not know. See the detail for which one.',
+        ),
+      },
+    );
   }
   if (/lost before handshake/i.test(error.message) || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
     return closedByServer(place, error.message);
   }
   if (/identification|version|greeting/i.test(error.message)) {
-    return unreachable(`What answers at ${place.address} is not an SSH server.`, {
+    return unreachable(t('What answers at {0} is not an SSH server.', place.address), {
       ...more,
-      hint: 'Check the port.',
+      hint: t('Check the port.'),
     });
   }
-  return unreachable(`The SSH connection to ${place.label} failed (${place.address}).`, more);
+  return unreachable(t('The SSH connection to {0} failed ({1}).', place.label, place.address), more);
 }
 
 export function closedByServer(place: Place, detail?: string): DeployError {
   return unreachable(
-    `${capital(place.label)} closed the connection before the login was finished (${place.address}).`,
+    t('{0} closed the connection before the login was finished ({1}).', capital(place.label), place.address),
     {
-      hint: 'The server may be limiting connections (MaxStartups, fail2ban) or refuse your address. Its own log says why.',
+      hint: t(
+        'The server may be limiting connections (MaxStartups, fail2ban) or refuse your address. Its own log says why.',
+      ),
       ...(detail === undefined ? {} : { detail }),
     },
   );
 }
 
-/** At the start of a sentence: `the jump host` becomes `The jump host`, while `deploy@host` stays as it is. */
+/**
+ * At the start of an English sentence: `the jump host` becomes `The jump host`, while `deploy@host` stays as it is.
+ * Translations put such names elsewhere.
+ */
 export function capital(text: string): string {
   return text.startsWith('the ') ? `T${text.slice(1)}` : text;
 }
 
 export function seconds(ms: number): string {
-  return `${Math.round(ms / 100) / 10} s`;
+  const value = Math.round(ms / 100) / 10;
+  return t('{0} s', formatNumber(value, Number.isInteger(value) ? 0 : 1));
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
+import { t } from '../l10n';
 import { DeployError, throwIfCancelled, type Questions } from '../model';
 import { capital, type Place } from './errors';
 import { algorithmsFor, fingerprintOf, keyTypeOf, shortKeyType } from './hostKeys';
@@ -114,9 +115,12 @@ export class HostTrust {
     const command = `ssh${portOption} ${shellQuote(`${user}@${alias}`)}`;
     return new DeployError(
       'host-untrusted',
-      `The ${type} key of ${this.#place.label} is unknown and was not trusted: ${fingerprint}.`,
+      t('The {0} key of {1} is unknown and was not trusted: {2}.', type, this.#place.label, fingerprint),
       {
-        hint: `Compare the fingerprint with the one the host's owner gives you, then connect once with: ${command}`,
+        hint: t(
+          "Compare the fingerprint with the one the host's owner gives you, then connect once with: {0}",
+          command,
+        ),
       },
     );
   }
@@ -130,10 +134,10 @@ export class HostTrust {
       const command = `ssh-keygen -R ${shellQuote(knownHostsName(this.#host))} -f ${shellQuote(file)}`;
       return new DeployError(
         'host-untrusted',
-        `${capital(label)} shows another key than the one that is known. Somebody may be listening in.`,
+        t('{0} shows another key than the one that is known. Somebody may be listening in.', capital(label)),
         {
-          hint: `Find out whether the host was set up anew. Only then forget its old key with: ${command}`,
-          detail: `known: ${known} (${file}:${line})\nshown: ${shown}`,
+          hint: t('Find out whether the host was set up anew. Only then forget its old key with: {0}', command),
+          detail: t('known: {0} ({1})\nshown: {2}', known, `${file}:${line}`, shown),
           position: { file, line, column: 1 },
         },
       );
@@ -142,18 +146,24 @@ export class HostTrust {
       const { file, line } = verdict.entry;
       return new DeployError(
         'host-untrusted',
-        `${capital(label)} is known only by a certificate authority, and this program cannot check host certificates.`,
+        t(
+          '{0} is known only by a certificate authority, and this program cannot check host certificates.',
+          capital(label),
+        ),
         {
-          hint: `Add the host's own key to known_hosts as well, after comparing its fingerprint: ${shown}`,
-          detail: `authority: ${file}:${line}`,
+          hint: t("Add the host's own key to known_hosts as well, after comparing its fingerprint: {0}", shown),
+          detail: t('authority: {0}', `${file}:${line}`),
           position: { file, line, column: 1 },
         },
       );
     }
     const entry = verdict.kind === 'revoked' ? verdict.entry : undefined;
-    return new DeployError('host-untrusted', `The key of ${label} has been revoked: ${shown}.`, {
-      hint: 'Do not connect. Ask the owner of the host for its new key.',
-      detail: `revoked in ${entry === undefined ? (this.#settings.revokedHostKeysFile ?? '') : `${entry.file}:${entry.line}`}`,
+    return new DeployError('host-untrusted', t('The key of {0} has been revoked: {1}.', label, shown), {
+      hint: t('Do not connect. Ask the owner of the host for its new key.'),
+      detail: t(
+        'revoked in {0}',
+        entry === undefined ? (this.#settings.revokedHostKeysFile ?? '') : `${entry.file}:${entry.line}`,
+      ),
       ...(entry === undefined ? {} : { position: { file: entry.file, line: entry.line, column: 1 } }),
     });
   }
@@ -170,8 +180,10 @@ async function readRevokedKeys(file: string | undefined): Promise<readonly Buffe
   }
   const content = await readFile(file).catch(() => undefined);
   if (content === undefined || content.toString('latin1', 0, 6) === 'SSHKRL') {
-    throw new DeployError('host-untrusted', `The list of revoked host keys ${file} cannot be read.`, {
-      hint: 'RevokedHostKeys in your ssh configuration names it. This program reads lists of public keys, not binary ones.',
+    throw new DeployError('host-untrusted', t('The list of revoked host keys {0} cannot be read.', file), {
+      hint: t(
+        'RevokedHostKeys in your ssh configuration names it. This program reads lists of public keys, not binary ones.',
+      ),
     });
   }
   return content

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { utils, type ParsedKey } from 'ssh2';
 import { shortKeyType } from './hostKeys';
+import { t } from '../l10n';
 
 /** What is known about a private key file before anybody is asked for its passphrase. */
 export type KeyFile =
@@ -19,7 +20,7 @@ export async function loadKeyFile(path: string): Promise<KeyFile> {
     const unsafe = await tooOpen(path);
     text = await readFile(path, 'utf8');
     if (unsafe && text.includes('PRIVATE KEY')) {
-      return { kind: 'unusable', path, reason: `others can read it (chmod 600 ${path} makes it usable)` };
+      return { kind: 'unusable', path, reason: t('others can read it (chmod 600 {0} makes it usable)', path) };
     }
   } catch (error) {
     const publicKey = await publicHalf(path);
@@ -27,7 +28,7 @@ export async function loadKeyFile(path: string): Promise<KeyFile> {
       return { kind: 'public', path, key: publicKey };
     }
     const { code } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' ? { kind: 'absent', path } : { kind: 'unusable', path, reason: 'it cannot be read' };
+    return code === 'ENOENT' ? { kind: 'absent', path } : { kind: 'unusable', path, reason: t('it cannot be read') };
   }
   const key = parse(text);
   if (!(key instanceof Error)) {
@@ -36,7 +37,11 @@ export async function loadKeyFile(path: string): Promise<KeyFile> {
   if (isPassphraseMissing(key)) {
     return { kind: 'locked', path, publicKey: publicKeyInside(text) ?? (await publicHalf(path)), text };
   }
-  return { kind: 'unusable', path, reason: `its format is not supported (ssh-keygen -p -f ${path} rewrites most)` };
+  return {
+    kind: 'unusable',
+    path,
+    reason: t('its format is not supported (ssh-keygen -p -f {0} rewrites most)', path),
+  };
 }
 
 /** Opens an encrypted key; undefined when the passphrase is wrong. */
@@ -66,7 +71,7 @@ async function publicHalf(path: string): Promise<ParsedKey | undefined> {
 function parse(text: string, passphrase?: string): ParsedKey | Error {
   // ssh2's types leave out that the formats which can hold several keys come as a list.
   const parsed = utils.parseKey(text, passphrase) as ParsedKey | readonly ParsedKey[] | Error;
-  return isList(parsed) ? (parsed[0] ?? new Error('The file holds no key')) : parsed;
+  return isList(parsed) ? (parsed[0] ?? new Error(t('The file holds no key'))) : parsed;
 }
 
 function isList(parsed: ParsedKey | readonly ParsedKey[] | Error): parsed is readonly ParsedKey[] {

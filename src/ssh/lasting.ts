@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { t } from '../l10n';
 import { DeployError, type Questions, throwIfCancelled } from '../model';
 import { connectSsh } from './connect';
 import type { SshOptions } from './settings';
@@ -117,7 +118,7 @@ export class LastingTransport implements HostTransport {
         return;
       }
       if (this.#outlasting === 0) {
-        throw new DeployError('host-unreachable', `The connection to ${this.description} was closed.`);
+        throw new DeployError('host-unreachable', t('The connection to {0} was closed.', this.description));
       }
       await sleep(pauseMs, undefined, { signal }).catch(() => throwIfCancelled(signal));
       try {

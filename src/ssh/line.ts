@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import { isIP, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { t } from '../l10n';
 import { cancelledError, toDeployError } from '../model';
 import { dialError, noAnswer, unreachable, type Place, type SystemError } from './errors';
 import type { HostSettings } from './settings';
@@ -27,7 +28,7 @@ export async function dialTcp(
       throw isSystemError(error) ? dialError(place, error, [], limitMs) : error;
     },
   );
-  let last: Error = new Error('no address');
+  let last: Error = new Error(t('no address'));
   for (const [index, address] of addresses.entries()) {
     const left = Math.max(deadline - Date.now(), 1);
     // A silent address must leave time for the others.
@@ -70,7 +71,7 @@ function connectSocket(
     socket.once('error', reject);
     socket.connect({ host, port, ...(bindAddress === undefined ? {} : { localAddress: bindAddress }) });
   });
-  const late = (): Error => Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' });
+  const late = (): Error => Object.assign(new Error(t('no answer in time')), { code: 'ETIMEDOUT' });
   return within(connected, limitMs, signal, late).finally(() => {
     socket.removeAllListeners();
     socket.on('error', () => undefined);
@@ -97,8 +98,10 @@ export async function dialThrough(
       throw cancelledError();
     }
     const { message, detail } = toDeployError(error);
-    throw unreachable(`The jump host could not reach ${place.label} (${place.address}).`, {
-      hint: 'Check the address as the jump host sees it, and that the jump host allows forwarding (AllowTcpForwarding).',
+    throw unreachable(t('The jump host could not reach {0} ({1}).', place.label, place.address), {
+      hint: t(
+        'Check the address as the jump host sees it, and that the jump host allows forwarding (AllowTcpForwarding).',
+      ),
       detail: detail ?? message,
       cause: error,
     });
@@ -143,8 +146,8 @@ export function dialCommand(command: string, place: Place): Line {
   });
   const failed = (detail: string): void => {
     stream.destroy(
-      unreachable(`The ProxyCommand for ${place.label} failed.`, {
-        hint: 'Run ssh with this host in a terminal: it uses the same command.',
+      unreachable(t('The ProxyCommand for {0} failed.', place.label), {
+        hint: t('Run ssh with this host in a terminal: it uses the same command.'),
         detail: [detail, stderr.trim()].filter((part) => part !== '').join('\n'),
       }),
     );
@@ -162,7 +165,7 @@ export function dialCommand(command: string, place: Place): Line {
     if (code === 0 || code === null) {
       stream.push(null);
     } else {
-      failed(`It ended with code ${code}.`);
+      failed(t('It ended with code {0}.', code));
     }
   });
   return { stream, sent: () => sent, received: () => received };

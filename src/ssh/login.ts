@@ -1,4 +1,5 @@
 import type { AnyAuthMethod, AuthenticationType, NextAuthHandler, ParsedKey } from 'ssh2';
+import { t } from '../l10n';
 import { DeployError, throwIfCancelled, type Questions } from '../model';
 import { OneKeyAgent, openAgent, type Agent } from './agent';
 import { capital, type Place } from './errors';
@@ -23,7 +24,7 @@ interface Candidate {
 /** Thrown into an attempt to end it: the person is asked without a server waiting, then a new attempt is made. */
 export class PassphraseNeeded extends Error {
   constructor(readonly ask: (signal: AbortSignal) => Promise<void>) {
-    super('A passphrase is needed.');
+    super(t('A passphrase is needed.'));
   }
 }
 
@@ -106,31 +107,31 @@ export class Login {
 
   async #openAgent(signal: AbortSignal): Promise<Agent | undefined> {
     if (this.#settings.agent === undefined) {
-      this.#notes.push('ssh-agent: none is configured');
+      this.#notes.push(t('ssh-agent: none is configured'));
       return undefined;
     }
     try {
       const agent = await openAgent(this.#settings.agent, signal);
       if (agent.keys.length === 0) {
-        this.#notes.push('ssh-agent: it holds no usable key');
+        this.#notes.push(t('ssh-agent: it holds no usable key'));
       }
       return agent;
     } catch {
       throwIfCancelled(signal);
-      this.#notes.push('ssh-agent: it does not answer');
+      this.#notes.push(t('ssh-agent: it does not answer'));
       return undefined;
     }
   }
 
   #fileCandidate(file: KeyFile, named: boolean): Candidate | undefined {
-    const label = `key ${file.path}`;
+    const label = t('key {0}', file.path);
     switch (file.kind) {
       case 'private':
         return { label, key: file.key, agent: undefined, locked: undefined, verdict: undefined };
       case 'locked':
         return { label, key: file.publicKey, agent: undefined, locked: file, verdict: undefined };
       case 'public':
-        this.#notes.push(`${label}: no agent holds its private half`);
+        this.#notes.push(t('{0}: no agent holds its private half', label));
         return undefined;
       case 'unusable':
         this.#notes.push(`${label}: ${file.reason}`);
@@ -138,7 +139,7 @@ export class Login {
       case 'absent':
         // Default names are mostly absent; a named one is a mistake worth telling.
         if (named) {
-          this.#notes.push(`${label}: there is no such file`);
+          this.#notes.push(t('{0}: there is no such file', label));
         }
         return undefined;
     }
@@ -180,7 +181,7 @@ export class Login {
       throwIfCancelled(signal);
       if (answer === undefined) {
         this.#declined = true;
-        candidate.verdict = 'its passphrase was not given';
+        candidate.verdict = t('its passphrase was not given');
         return;
       }
       const key = unlock(locked.text, answer);
@@ -190,17 +191,31 @@ export class Login {
         return;
       }
     }
-    candidate.verdict = `its passphrase was wrong ${PASSPHRASE_TRIES} times`;
+    candidate.verdict = t('its passphrase was wrong {0} times', PASSPHRASE_TRIES);
   }
 
   /** The error that says nobody is let in, with all that was tried. */
-  failure(methods: readonly string[], reason = 'does not let you in'): DeployError {
-    const tried = this.#candidates.map(({ label, verdict }) => `${label}: ${verdict ?? 'not tried'}`);
+  failure(methods: readonly string[], reason?: 'new-password' | 'no-more-tries'): DeployError {
+    const tried = this.#candidates.map(({ label, verdict }) => `${label}: ${verdict ?? t('not tried')}`);
     const user = this.#settings.user;
-    return new DeployError('host-auth', `${capital(this.#place.label)} ${reason}.`, {
-      hint: `Check the user name (${user}) and that your public key is in its ~/.ssh/authorized_keys there. If ssh needs a key of its own for this host, name it with IdentityFile.`,
-      detail: [...tried, ...this.#notes, `the server accepts: ${methods.join(', ') || 'unknown'}`].join('\n'),
+    return new DeployError('host-auth', refusal(capital(this.#place.label), reason), {
+      hint: t(
+        'Check the user name ({0}) and that your public key is in its ~/.ssh/authorized_keys there. If ssh needs a key of its own for this host, name it with IdentityFile.',
+        user,
+      ),
+      detail: [...tried, ...this.#notes, t('the server accepts: {0}', methods.join(', ') || t('unknown'))].join('\n'),
     });
+  }
+}
+
+function refusal(host: string, reason: 'new-password' | 'no-more-tries' | undefined): string {
+  switch (reason) {
+    case 'new-password':
+      return t('{0} demands a new password first.', host);
+    case 'no-more-tries':
+      return t('{0} allows no more tries to log in.', host);
+    case undefined:
+      return t('{0} does not let you in.', host);
   }
 }
 
@@ -217,7 +232,7 @@ function publicKeyOf(file: KeyFile): ParsedKey | undefined {
 }
 
 function agentCandidate(agent: Agent, key: ParsedKey, path?: string): Candidate {
-  const label = path === undefined ? `agent key ${describeKey(key)}` : `key ${path} (from the agent)`;
+  const label = path === undefined ? t('agent key {0}', describeKey(key)) : t('key {0} (from the agent)', path);
   return { label, key, agent, locked: undefined, verdict: undefined };
 }
 
@@ -277,9 +292,9 @@ class Attempt {
     if (methods.includes('password') && settings.passwordAllowed && mayAsk()) {
       if (this.#passwords < settings.passwordPrompts) {
         this.#passwords++;
-        const password = await this.#ask('Password');
+        const password = await this.#ask(t('Password'));
         if (password !== undefined) {
-          this.#context.note('password: offered');
+          this.#context.note(t('password: offered'));
           return { type: 'password', username: settings.user, password };
         }
       }
@@ -300,7 +315,7 @@ class Attempt {
     if (offered.agent !== undefined && this.#signed) {
       return true;
     }
-    offered.verdict = 'refused by the server';
+    offered.verdict = t('refused by the server');
     return false;
   }
 
@@ -350,7 +365,7 @@ class Attempt {
             }
             answers.push(answer);
           }
-          this.#context.note('keyboard-interactive: answered');
+          this.#context.note(t('keyboard-interactive: answered'));
           finish(answers);
         };
         answerAll().catch((error: unknown) =>

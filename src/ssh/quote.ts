@@ -3,9 +3,10 @@
  * included).
  * @throws RangeError for a NUL character, which no argument can carry.
  */
+import { t } from '../l10n';
 export function shellQuote(argument: string): string {
   if (argument.includes('\0')) {
-    throw new RangeError('An argument cannot contain a NUL character.');
+    throw new RangeError(t('An argument cannot contain a NUL character.'));
   }
   if (/^[A-Za-z0-9_/:.,@%+-]+$/.test(argument)) {
     return argument;

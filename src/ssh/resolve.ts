@@ -3,6 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join, normalize } from 'node:path';
 import SSHConfig from 'ssh-config';
+import { t } from '../l10n';
 import { cancelledError, DeployError, throwIfCancelled } from '../model';
 import { parseDestination, type Destination } from './destination';
 import { configFiles, configLines } from './includes';
@@ -46,8 +47,8 @@ async function mustBeReadable(file: string): Promise<void> {
   try {
     await access(file, constants.R_OK);
   } catch (cause) {
-    throw new DeployError('config', `The ssh configuration ${file} cannot be read.`, {
-      hint: 'Check the path in the setting that names this file.',
+    throw new DeployError('config', t('The ssh configuration {0} cannot be read.', file), {
+      hint: t('Check the path in the setting that names this file.'),
       cause,
     });
   }
@@ -125,8 +126,8 @@ function configurationError(stderr: string, cause: Error): DeployError {
     .filter((line) => line !== '' && !line.startsWith('Pseudo-terminal'))
     .join('\n');
   const place = /^(.+?):? line (\d+):/m.exec(words);
-  return new DeployError('config', 'ssh does not accept its configuration.', {
-    hint: 'Run ssh -G with this host in a terminal and correct what it complains about.',
+  return new DeployError('config', t('ssh does not accept its configuration.'), {
+    hint: t('Run ssh -G with this host in a terminal and correct what it complains about.'),
     detail: words === '' ? cause.message : words,
     ...(place?.[1] === undefined ? {} : { position: { file: place[1], line: Number(place[2]), column: 1 } }),
     cause,
@@ -183,8 +184,8 @@ function settingsFrom({ host, user, port }: Destination, raw: RawSettings, optio
     return value === undefined ? undefined : durationMs(value);
   };
   if (isYes('proxyusefdpass', false)) {
-    throw new DeployError('config', `The host ${host} uses ProxyUseFdpass, which this program cannot do.`, {
-      hint: 'Use a ProxyCommand that passes data through its input and output, or a ProxyJump.',
+    throw new DeployError('config', t('The host {0} uses ProxyUseFdpass, which this program cannot do.', host), {
+      hint: t('Use a ProxyCommand that passes data through its input and output, or a ProxyJump.'),
     });
   }
   const hostKeyAlias = one('hostkeyalias');

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { constants } from 'node:os';
 import type { Client, ClientChannel } from 'ssh2';
+import { t } from '../l10n';
 import { cancelledError, DeployError, throwIfCancelled, toDeployError } from '../model';
 import { ChannelStream, release, type ChannelSource } from './channelStream';
 import { capital, seconds, unreachable } from './errors';
@@ -157,7 +158,7 @@ export class Ssh2Transport implements HostTransport {
 
   openUnixSocket(path: string): Duplex {
     return this.#stream({
-      label: `${path} on ${this.description}`,
+      label: t('{0} on {1}', path, this.description),
       command: false,
       open: (done) => this.#client.openssh_forwardOutStreamLocal(path, done),
     });
@@ -165,7 +166,7 @@ export class Ssh2Transport implements HostTransport {
 
   openTcp(address: string, port: number): Duplex {
     return this.#stream({
-      label: `${address}:${port} as seen from ${this.description}`,
+      label: t('{0}:{1} as seen from {2}', address, port, this.description),
       command: false,
       open: (done) => this.#client.forwardOut('127.0.0.1', 0, address, port, done),
     });
@@ -194,8 +195,10 @@ export class Ssh2Transport implements HostTransport {
       const done = (error: Error | undefined): void => {
         if (error !== undefined) {
           reject(
-            unreachable(`${capital(this.description)} does not let port ${port} be used there.`, {
-              hint: 'Check that nothing else uses it on the host, and that its sshd allows forwarding (AllowTcpForwarding).',
+            unreachable(t('{0} does not let port {1} be used there.', capital(this.description), port), {
+              hint: t(
+                'Check that nothing else uses it on the host, and that its sshd allows forwarding (AllowTcpForwarding).',
+              ),
               detail: error.message,
               cause: error,
             }),
@@ -219,7 +222,7 @@ export class Ssh2Transport implements HostTransport {
     const gone = new AbortController();
     let free = (): void => undefined;
     const stream = this.#stream({
-      label: `the command on ${this.description}`,
+      label: t('the command on {0}', this.description),
       command: true,
       open: (done) => {
         this.#openSession('stream', command, gone.signal).then(
@@ -293,7 +296,7 @@ export class Ssh2Transport implements HostTransport {
           watchExit(channel);
         }
         if (channel === undefined) {
-          const reason = error ?? new Error('no channel');
+          const reason = error ?? new Error(t('no channel'));
           // Only a channel that could not be opened has a reason; without one, the command itself was refused.
           const limited = !this.#closed && 'reason' in reason;
           reject(limited ? new SessionRefused(reason) : this.#closed ? this.#gone() : this.#commandRefused(reason));
@@ -308,8 +311,8 @@ export class Ssh2Transport implements HostTransport {
   }
 
   #commandRefused(cause: Error): DeployError {
-    return unreachable(`${capital(this.description)} refused to run a command.`, {
-      hint: 'The account may not be allowed to run commands, or the host allows no more sessions.',
+    return unreachable(t('{0} refused to run a command.', capital(this.description)), {
+      hint: t('The account may not be allowed to run commands, or the host allows no more sessions.'),
       detail: cause.message,
       cause,
     });
@@ -368,7 +371,7 @@ export class Ssh2Transport implements HostTransport {
       missed = received === seen ? missed + 1 : 0;
       seen = received;
       if (missed > count) {
-        this.#lastError ??= new Error(`No life sign for ${seconds(intervalMs * (count + 1))}.`);
+        this.#lastError ??= new Error(t('No life sign for {0}.', seconds(intervalMs * (count + 1))));
         this.#line.stream.destroy();
         this.#lost();
       }
@@ -381,8 +384,8 @@ export class Ssh2Transport implements HostTransport {
     if (!this.#closed) {
       const detail = this.#lastError?.message;
       this.#finish(
-        unreachable(`The connection to ${this.description} was lost.`, {
-          hint: 'Check the network and the host, then try again.',
+        unreachable(t('The connection to {0} was lost.', this.description), {
+          hint: t('Check the network and the host, then try again.'),
           ...(detail === undefined ? {} : { detail }),
           cause: this.#lastError,
         }),
@@ -410,12 +413,12 @@ export class Ssh2Transport implements HostTransport {
   }
 
   #gone(): DeployError {
-    return this.#reason ?? unreachable(`The connection to ${this.description} was closed.`);
+    return this.#reason ?? unreachable(t('The connection to {0} was closed.', this.description));
   }
 
   #tooSlow(timeoutMs: number): DeployError {
-    return unreachable(`A command on ${this.description} did not end within ${seconds(timeoutMs)}.`, {
-      hint: 'The host may be overloaded. Try again, or look at it with ssh.',
+    return unreachable(t('A command on {0} did not end within {1}.', this.description, seconds(timeoutMs)), {
+      hint: t('The host may be overloaded. Try again, or look at it with ssh.'),
     });
   }
 }
@@ -433,18 +436,18 @@ function collect(
   const into = (chunks: Buffer[]) => (chunk: Buffer) => {
     size += chunk.length;
     if (size > MAX_OUTPUT) {
-      fail(new DeployError('internal', `A command on ${host} wrote more than ${MAX_OUTPUT / 1024 / 1024} MB.`));
+      fail(new DeployError('internal', t('A command on {0} wrote more than {1} MB.', host, MAX_OUTPUT / 1024 / 1024)));
       return;
     }
     chunks.push(chunk);
   };
   channel.on('data', into(stdout));
   channel.stderr.on('data', into(stderr));
-  channel.on('error', (error: Error) => fail(unreachable(`A command on ${host} was cut off.`, detailOf(error))));
+  channel.on('error', (error: Error) => fail(unreachable(t('A command on {0} was cut off.', host), detailOf(error))));
   channel.on('close', () => {
     const exit = exitOf(channel);
     if (exit === undefined) {
-      fail(unreachable(`A command on ${host} was cut off: the host did not say how it ended.`));
+      fail(unreachable(t('A command on {0} was cut off: the host did not say how it ended.', host)));
     } else {
       const exitCode = exit.code ?? 128 + signalNumber(exit.signal);
       succeed({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
