@@ -21,8 +21,8 @@ const spoken = {
   words: ':matches(Literal[value=/[a-z] [a-z]|[a-z][.]$/i], TemplateLiteral[quasis.0.value.raw=/[a-z]|^$/])',
 };
 const spokenLiterals = [
-  ':not(CallExpression[callee.name=/^(t|translate|optional|withDefault)$/]) > Literal[value=/^[^a-z#/].*[a-z)"}] .*[a-z0-9)"`][.?!…]$/]',
-  'TemplateElement[tail=true][value.raw=/[.?!]$/]',
+  ':not(CallExpression[callee.name=/^(t|translate|optional|withDefault)$/], NewExpression[callee.name="RangeError"]) > Literal[value=/^[^a-z#/].*[a-z)"}] .*[a-z0-9)"`][.?!…]$/]',
+  'TemplateLiteral:has(> TemplateElement[value.raw=/[a-z][a-z]/i]) > TemplateElement[tail=true][value.raw=/[.?!]$/]',
   `NewExpression[callee.name=/^(DeployError|DockerError|Complaint)$/] > ${spoken.words}.arguments:nth-child(2)`,
   `NewExpression[callee.name=/^(DockerError|Complaint)$/] > ${spoken.words}.arguments:first-child`,
   `CallExpression[callee.name=/^(unreachable|harmless|repaired|forPerson|fail|report|onNote|note|say)$/] > ${spoken.words}.arguments`,
@@ -63,7 +63,7 @@ export default tseslint.config(
   },
   { files: ['src/l10n.ts'], rules: { 'no-restricted-imports': ['error', { patterns: ['*'] }] } },
   {
-    files: ['src/config/**', 'src/ssh/**', 'src/model.ts'],
+    files: ['src/config/**', 'src/ssh/**', 'src/docker/**', 'src/nginx/**', 'src/model.ts'],
     rules: { 'no-restricted-syntax': ['error', ...spokenLiterals] },
   },
   architecture(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { formatNumber, t } from '../l10n';
 import { DeployError, throwIfCancelled, toDeployError } from '../model';
 import { buildError } from './buildError';
 import { BuildLog } from './buildLog';
@@ -64,7 +65,7 @@ export async function buildImage(
   const stall = new StallLimit(
     signal,
     SILENCE_LIMIT_MS,
-    () => new DeployError('build', 'The build has said nothing for an hour.'),
+    () => new DeployError('build', t('The build has said nothing for an hour.')),
   );
   try {
     const answer = await engine.stream(buildRequest(spec, source.name, archive), stall.signal, SILENCE_LIMIT_MS);
@@ -79,8 +80,8 @@ export async function buildImage(
       });
     }
     if (id === undefined) {
-      throw new DeployError('build', 'The build ended without an image.', {
-        hint: 'Try again; look at the log of Docker if it stays so.',
+      throw new DeployError('build', t('The build ended without an image.'), {
+        hint: t('Try again; look at the log of Docker if it stays so.'),
       });
     }
     return id;
@@ -98,11 +99,14 @@ export async function buildImage(
 const BIG_CONTEXT = 100_000_000;
 
 function tellContext(count: ContextCount, events: BuildEvents): void {
-  events.log(`Sent the build context: ${count.files} files, ${megabytes(count.bytes)}.`, 'info');
+  events.log(t('Sent the build context: {0} files, {1}.', count.files, megabytes(count.bytes)), 'info');
   if (count.bytes > BIG_CONTEXT) {
     const largest = count.largest(3).map(({ name, bytes }) => `${name} (${megabytes(bytes)})`);
     events.log(
-      `The build context is large. Most of it: ${largest.join(', ')}. Leave out what the image does not need with .dockerignore.`,
+      t(
+        'The build context is large. Most of it: {0}. Leave out what the image does not need with .dockerignore.',
+        largest.join(', '),
+      ),
       'warning',
     );
   }
@@ -111,7 +115,7 @@ function tellContext(count: ContextCount, events: BuildEvents): void {
 /** DockerErrors become build errors; what is a DeployError already (a lost connection, a cancel) stays what it is. */
 function buildFailure(error: Error): DeployError {
   return error instanceof DockerError
-    ? new DeployError('build', `Docker refuses to build: ${error.message}`, { cause: error })
+    ? new DeployError('build', t('Docker refuses to build: {0}', error.message), { cause: error })
     : toDeployError(error, 'build');
 }
 
@@ -121,8 +125,11 @@ const FOREIGN_PROGRAM = /exec format error/;
 /** A RUN step needs a processor of its platform, or an emulator of one. */
 function foreignPlatform(engine: DockerEngine, platform: string): DeployError {
   const architecture = platform.replace(/^[^/]*\//, '');
-  return new DeployError('build', `Docker on ${engine.description} cannot run programs for ${platform}.`, {
-    hint: `Nothing was sent. Let it emulate that platform (\`docker run --privileged --rm tonistiigi/binfmt --install ${architecture}\`), or build on the host itself: "transfer": "host" in bluegreen.json.`,
+  return new DeployError('build', t('Docker on {0} cannot run programs for {1}.', engine.description, platform), {
+    hint: t(
+      'Nothing was sent. Let it emulate that platform (`docker run --privileged --rm tonistiigi/binfmt --install {0}`), or build on the host itself: "transfer": "host" in bluegreen.json.',
+      architecture,
+    ),
   });
 }
 
@@ -132,9 +139,9 @@ function refuseBrokenBuilder(engine: DockerEngine): void {
   if (store === 'containerd' && compareVersions(version, '27.5') < 0) {
     throw new DeployError(
       'build',
-      `Docker ${version} on ${engine.description} cannot build while it keeps images in containerd.`,
+      t('Docker {0} on {1} cannot build while it keeps images in containerd.', version, engine.description),
       {
-        hint: 'Update Docker to 27.5 or newer, or turn "containerd image store" off in its settings.',
+        hint: t('Update Docker to 27.5 or newer, or turn "containerd image store" off in its settings.'),
       },
     );
   }
@@ -151,8 +158,8 @@ async function readSource(spec: BuildSpec): Promise<Source> {
   const content = await readDockerfile(spec.dockerfile);
   const folder = await stat(spec.context).catch(() => undefined);
   if (folder?.isDirectory() !== true) {
-    throw new DeployError('config', `The build context ${spec.context} is not a folder.`, {
-      hint: 'Check "build.context" in bluegreen.json.',
+    throw new DeployError('config', t('The build context {0} is not a folder.', spec.context), {
+      hint: t('Check "build.context" in bluegreen.json.'),
     });
   }
   const rules = await readIgnoreRules(spec.context, spec.dockerfile);
@@ -177,14 +184,14 @@ async function readDockerfile(file: string): Promise<Buffer> {
   try {
     content = await readFile(file);
   } catch (error) {
-    throw new DeployError('config', `There is no Dockerfile at ${file}.`, {
-      hint: 'Create one, or name it with --dockerfile or "build.dockerfile" in bluegreen.json.',
+    throw new DeployError('config', t('There is no Dockerfile at {0}.', file), {
+      hint: t('Create one, or name it with --dockerfile or "build.dockerfile" in bluegreen.json.'),
       cause: error,
     });
   }
   if (content.toString().trim() === '') {
-    throw new DeployError('build', 'The Dockerfile is empty.', {
-      hint: 'It begins with a FROM line.',
+    throw new DeployError('build', t('The Dockerfile is empty.'), {
+      hint: t('It begins with a FROM line.'),
       position: { file, line: 1, column: 1 },
     });
   }
@@ -248,5 +255,5 @@ function secretHider(args: Readonly<Record<string, string>>): (line: string) => 
 }
 
 function megabytes(bytes: number): string {
-  return bytes < 100_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes < 100_000 ? t('{0} kB', Math.ceil(bytes / 1000)) : t('{0} MB', formatNumber(bytes / 1e6, 1));
 }

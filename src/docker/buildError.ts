@@ -1,3 +1,4 @@
+import { t } from '../l10n';
 import { DeployError, type SourcePosition } from '../model';
 import type { Vertex } from './buildkitTrace';
 import { type Instruction, instructionOfBase, instructionOfStep } from './dockerfile';
@@ -23,7 +24,7 @@ export function buildError(failure: BuildFailure): DeployError {
       return error;
     }
   }
-  return new DeployError('build', `The build failed: ${reason(failure.message)}`, { detail: failure.message });
+  return new DeployError('build', t('The build failed: {0}', reason(failure.message)), { detail: failure.message });
 }
 
 function syntaxError({ message, dockerfile }: BuildFailure): DeployError | undefined {
@@ -31,10 +32,14 @@ function syntaxError({ message, dockerfile }: BuildFailure): DeployError | undef
   if (match?.[1] === undefined) {
     return undefined;
   }
-  return new DeployError('build', `The Dockerfile has a mistake in line ${match[1]}: ${sentence(match[2] ?? '')}`, {
-    hint: 'Correct that line and build again.',
-    position: { file: dockerfile, line: Number(match[1]), column: 1 },
-  });
+  return new DeployError(
+    'build',
+    t('The Dockerfile has a mistake in line {0}: {1}', match[1], sentence(match[2] ?? '')),
+    {
+      hint: t('Correct that line and build again.'),
+      position: { file: dockerfile, line: Number(match[1]), column: 1 },
+    },
+  );
 }
 
 /** Names of steps that look up or fetch an image: for a FROM, or for a --from that names no stage. */
@@ -50,9 +55,12 @@ function pullError({ message, failed, dockerfile, instructions }: BuildFailure):
     const base = instructionOfBase(instructions, image);
     const source = base ?? instructionOfCopyFrom(instructions, short);
     const { why, hint } = pullCause(`${error}\n${message}`, short);
-    const sentenceOfImage = `The ${base === undefined ? 'image' : 'base image'} ${short} cannot be pulled: ${why}`;
+    const sentenceOfImage =
+      base === undefined
+        ? t('The image {0} cannot be pulled: {1}', short, why)
+        : t('The base image {0} cannot be pulled: {1}', short, why);
     return new DeployError('build', sentenceOfImage, {
-      hint: base === undefined && source !== undefined ? `No stage has that name: check --from. ${hint}` : hint,
+      hint: base === undefined && source !== undefined ? t('No stage has that name: check --from. {0}', hint) : hint,
       detail: message,
       ...(source !== undefined && { position: at(dockerfile, source) }),
     });
@@ -68,32 +76,35 @@ function instructionOfCopyFrom(instructions: readonly Instruction[], image: stri
 function pullCause(text: string, image: string): { why: string; hint: string } {
   if (/no match for platform|does not match the specified platform/i.test(text)) {
     return {
-      why: 'it does not exist for the platform of the host.',
-      hint: 'Take a base image that is made for that platform too.',
+      why: t('it does not exist for the platform of the host.'),
+      hint: t('Take a base image that is made for that platform too.'),
     };
   }
   if (/not found|manifest unknown|no such manifest/i.test(text)) {
-    return { why: 'there is no such image.', hint: 'Check the name and the tag after FROM.' };
+    return { why: t('there is no such image.'), hint: t('Check the name and the tag after FROM.') };
   }
   if (/access denied|authorization|unauthorized|forbidden|\b401\b|\b403\b/i.test(text)) {
     return {
-      why: 'there is no such image, or you have to log in to its registry.',
-      hint: `Check the name. For a private image run \`docker login\` and \`docker pull ${image}\` on this machine first.`,
+      why: t('there is no such image, or you have to log in to its registry.'),
+      hint: t(
+        'Check the name. For a private image run `docker login` and `docker pull {0}` on this machine first.',
+        image,
+      ),
     };
   }
   if (/toomanyrequests|rate limit/i.test(text)) {
     return {
-      why: 'the registry allows no more downloads for now.',
-      hint: 'Log in with `docker login`, or try again later.',
+      why: t('the registry allows no more downloads for now.'),
+      hint: t('Log in with `docker login`, or try again later.'),
     };
   }
   if (/no such host|dial tcp|timeout|connection refused|network is unreachable|TLS handshake|x509/i.test(text)) {
     return {
-      why: 'its registry cannot be reached from the machine that builds.',
-      hint: 'Check the network, and the proxy settings of Docker if you use one.',
+      why: t('its registry cannot be reached from the machine that builds.'),
+      hint: t('Check the network, and the proxy settings of Docker if you use one.'),
     };
   }
-  return { why: 'see the details.', hint: `Try \`docker pull ${image}\` on the machine that builds.` };
+  return { why: t('see the details.'), hint: t('Try `docker pull {0}` on the machine that builds.', image) };
 }
 
 function missingTarget({ message, dockerfile }: BuildFailure): DeployError | undefined {
@@ -101,8 +112,8 @@ function missingTarget({ message, dockerfile }: BuildFailure): DeployError | und
   if (match === null) {
     return undefined;
   }
-  return new DeployError('build', `The Dockerfile has no stage named ${match[1] ?? match[2] ?? ''}.`, {
-    hint: 'Check "build.target" in bluegreen.json against the FROM … AS lines.',
+  return new DeployError('build', t('The Dockerfile has no stage named {0}.', match[1] ?? match[2] ?? ''), {
+    hint: t('Check "build.target" in bluegreen.json against the FROM … AS lines.'),
     position: { file: dockerfile, line: 1, column: 1 },
   });
 }
@@ -116,7 +127,7 @@ function stepError({ message, failed, dockerfile, instructions }: BuildFailure):
     return undefined;
   }
   const fail = (what: string, hint?: string): DeployError =>
-    new DeployError('build', `The build stopped in line ${instruction.line}: ${what}`, {
+    new DeployError('build', t('The build stopped in line {0}: {1}', instruction.line, what), {
       ...(hint !== undefined && { hint }),
       detail: message,
       position: at(dockerfile, instruction),
@@ -126,21 +137,28 @@ function stepError({ message, failed, dockerfile, instructions }: BuildFailure):
   if (code !== undefined) {
     const killed = code === '137';
     return fail(
-      `${command} ended with code ${code}.`,
-      killed ? 'The step was killed, most likely for lack of memory.' : 'Its last lines of output say why.',
+      t('{0} ended with code {1}.', command, code),
+      killed ? t('The step was killed, most likely for lack of memory.') : t('Its last lines of output say why.'),
     );
   }
   const missing = missingFile(vertex.error) ?? missingFile(message);
   if (missing !== undefined) {
     const stage = /--from=(\S+)/.exec(instruction.text)?.[1];
-    return stage === undefined
-      ? fail(`${missing} is not in the build context.`, MISSING_HINT)
-      : fail(`${missing} is not in ${stage}.`, 'Check the path, and whether that stage makes it.');
+    if (stage === undefined) {
+      const { what, hint } = missingFromContext(missing);
+      return fail(what, hint);
+    }
+    return fail(t('{0} is not in {1}.', missing, stage), t('Check the path, and whether that stage makes it.'));
   }
-  return diskFull(message) ?? fail(`${command}: ${reason(vertex.error)}`);
+  return diskFull(message) ?? fail(t('{0}: {1}', command, reason(vertex.error)));
 }
 
-const MISSING_HINT = 'Check the path (it is relative to the context) and .dockerignore.';
+function missingFromContext(file: string): { readonly what: string; readonly hint: string } {
+  return {
+    what: t('{0} is not in the build context.', file),
+    hint: t('Check the path (it is relative to the context) and .dockerignore.'),
+  };
+}
 
 /** A file that COPY or ADD asks for, out of the words of BuildKit's several versions. */
 function missingFile(text: string): string | undefined {
@@ -153,9 +171,13 @@ function contextError({ message, dockerfile, instructions }: BuildFailure): Depl
     return diskFull(message);
   }
   const source = instructions.find((it) => mentions(it, missing));
-  const place = source === undefined ? '' : ` in line ${source.line}`;
-  return new DeployError('build', `The build stopped${place}: ${missing} is not in the build context.`, {
-    hint: MISSING_HINT,
+  const { what, hint } = missingFromContext(missing);
+  const stopped =
+    source === undefined
+      ? t('The build stopped: {0}', what)
+      : t('The build stopped in line {0}: {1}', source.line, what);
+  return new DeployError('build', stopped, {
+    hint,
     detail: message,
     ...(source !== undefined && { position: at(dockerfile, source) }),
   });
@@ -163,8 +185,8 @@ function contextError({ message, dockerfile, instructions }: BuildFailure): Depl
 
 function diskFull(message: string): DeployError | undefined {
   return /no space left on device/i.test(message)
-    ? new DeployError('build', 'The disk of the machine that builds is full.', {
-        hint: 'Make room, for example with `docker system prune`, then try again.',
+    ? new DeployError('build', t('The disk of the machine that builds is full.'), {
+        hint: t('Make room, for example with `docker system prune`, then try again.'),
         detail: message,
       })
     : undefined;
@@ -172,8 +194,8 @@ function diskFull(message: string): DeployError | undefined {
 
 function baseError({ message, dockerfile, instructions }: BuildFailure): DeployError | undefined {
   if (message.includes('no build stage in current context')) {
-    return new DeployError('build', 'The Dockerfile has no FROM line before its other instructions.', {
-      hint: 'Begin it with FROM and the name of a base image.',
+    return new DeployError('build', t('The Dockerfile has no FROM line before its other instructions.'), {
+      hint: t('Begin it with FROM and the name of a base image.'),
       detail: message,
       position: { file: dockerfile, line: instructions[0]?.line ?? 1, column: 1 },
     });
@@ -183,8 +205,8 @@ function baseError({ message, dockerfile, instructions }: BuildFailure): DeployE
   if (blank === undefined || source === undefined) {
     return undefined;
   }
-  return new DeployError('build', `The base image in line ${source.line} is empty: ${blank} has no value.`, {
-    hint: 'Give the ARG a default, or a value in "build.args" of bluegreen.json.',
+  return new DeployError('build', t('The base image in line {0} is empty: {1} has no value.', source.line, blank), {
+    hint: t('Give the ARG a default, or a value in "build.args" of bluegreen.json.'),
     detail: message,
     position: at(dockerfile, source),
   });

@@ -1,3 +1,4 @@
+import { t } from '../l10n';
 import type { Trace, Vertex } from './buildkitTrace';
 import { LineCutter } from './multiplex';
 
@@ -77,7 +78,7 @@ export class BuildLog {
       // Steps run at the same time: who speaks is said again when it was another one before.
       if (digest !== this.#lastSpeaker) {
         this.#lastSpeaker = digest;
-        this.#events.line(`${this.#vertexes.get(digest)?.name ?? 'A step'} …`, 'info');
+        this.#events.line(`${this.#vertexes.get(digest)?.name ?? t('A step')} …`, 'info');
       }
       this.#events.line(plain(line), 'info');
     }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { t } from '../l10n';
 import { cancelledError, DeployError } from '../model';
 import type { BuildEvents, BuildSpec } from './buildSpec';
 import type { Vertex } from './buildkitTrace';
@@ -40,8 +41,8 @@ export async function buildWithDockerCommand(
 ): Promise<CliFailure | undefined> {
   const { cliEnvironment } = engine;
   if (cliEnvironment === undefined) {
-    throw new DeployError('build', `Secrets and ssh mounts cannot be used in a build on ${engine.description}.`, {
-      hint: 'Build on this machine: "transfer": "ssh" in bluegreen.json.',
+    throw new DeployError('build', t('Secrets and ssh mounts cannot be used in a build on {0}.', engine.description), {
+      hint: t('Build on this machine: "transfer": "ssh" in bluegreen.json.'),
     });
   }
   const child = spawn('docker', commandLine(spec), {
@@ -98,9 +99,11 @@ function commandLine(spec: BuildSpec): string[] {
 function commandMissing(cause: Error): DeployError {
   return new DeployError(
     'build',
-    'This build uses secrets or ssh mounts, and the docker command is not installed here.',
+    t('This build uses secrets or ssh mounts, and the docker command is not installed here.'),
     {
-      hint: 'Install the docker command with buildx (https://docs.docker.com/engine/install/), or do without these mounts.',
+      hint: t(
+        'Install the docker command with buildx (https://docs.docker.com/engine/install/), or do without these mounts.',
+      ),
       detail: cause.message,
       cause,
     },
@@ -145,9 +148,9 @@ class PlainProgress {
     if (this.#others.some((line) => line.includes('buildx component is missing'))) {
       throw new DeployError(
         'build',
-        'This build uses secrets or ssh mounts, and the docker command here has no buildx.',
+        t('This build uses secrets or ssh mounts, and the docker command here has no buildx.'),
         {
-          hint: 'Install buildx (https://docs.docker.com/go/buildx/), or do without these mounts.',
+          hint: t('Install buildx (https://docs.docker.com/go/buildx/), or do without these mounts.'),
         },
       );
     }

@@ -1,5 +1,6 @@
 import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
+import { t } from '../l10n';
 import type { DockerEngine } from './engine';
 import type { Taken } from './meter';
 
@@ -64,7 +65,7 @@ export class AdaptiveGzip implements Compressor {
   }
 
   get name(): string {
-    return this.#level === 0 ? 'uncompressed' : `gzip ${this.#level}`;
+    return this.#level === 0 ? t('uncompressed') : `gzip ${this.#level}`;
   }
 
   onTaken({ bytes, waitedMs }: Taken): void {

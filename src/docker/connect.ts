@@ -1,13 +1,13 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
+import { t } from '../l10n';
 import { DeployError, throwIfCancelled } from '../model';
 import type { HostTransport } from '../ssh/transport';
 import { DockerEngine, type EngineLink } from './engine';
 import { type EngineAddress, type Environment, localAddresses } from './localAddress';
 import { lookForCause, type RemoteFindings, unreachableError } from './remoteCause';
 
-const THIS_MACHINE = 'this machine';
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const MAX_LOCAL_STREAMS = 64;
 /** sshd's MaxSessions is 10 for one connection, and commands of our own must still find room. */
@@ -38,13 +38,13 @@ export async function connectLocalEngine(signal: AbortSignal, env: Environment =
   }
   const detail = failures.join('\n');
   if (denied !== undefined) {
-    throw new DeployError('docker-unreachable', `You may not use Docker on this machine: no right to ${denied}.`, {
-      hint: 'Run `sudo usermod -aG docker $USER`, then log out and in again.',
+    throw new DeployError('docker-unreachable', t('You may not use Docker on this machine: no right to {0}.', denied), {
+      hint: t('Run `sudo usermod -aG docker $USER`, then log out and in again.'),
       detail,
     });
   }
-  throw new DeployError('docker-unreachable', 'Docker is not running on this machine.', {
-    hint: 'Start Docker (Docker Desktop, or `sudo systemctl start docker`), then try again.',
+  throw new DeployError('docker-unreachable', t('Docker is not running on this machine.'), {
+    hint: t('Start Docker (Docker Desktop, or `sudo systemctl start docker`), then try again.'),
     detail,
   });
 }
@@ -63,15 +63,19 @@ export async function connectEngineAt(
     return await DockerEngine.open(localLink(address, description), signal);
   } catch (error) {
     throwIfCancelled(signal);
-    throw new DeployError('docker-unreachable', `Docker does not answer at ${addressText(address)} (${description}).`, {
-      hint: 'Look whether it runs there, and whether this machine may use it.',
-      detail: innermost(error).message,
-      cause: error,
-    });
+    throw new DeployError(
+      'docker-unreachable',
+      t('Docker does not answer at {0} ({1}).', addressText(address), description),
+      {
+        hint: t('Look whether it runs there, and whether this machine may use it.'),
+        detail: innermost(error).message,
+        cause: error,
+      },
+    );
   }
 }
 
-function localLink(address: EngineAddress, description = THIS_MACHINE): EngineLink {
+function localLink(address: EngineAddress, description = t('this machine')): EngineLink {
   return {
     description,
     open: () => openLocal(address),

@@ -2,6 +2,7 @@ import { type Dirent, type Stats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { t } from '../l10n';
 import { DeployError } from '../model';
 import type { IgnoreRules } from './dockerignore';
 import { type EntryHeader, TarWriter } from './tarWriter';
@@ -184,15 +185,15 @@ function toSlashes(name: string): string {
 }
 
 function unreadable(name: string, cause: unknown): DeployError {
-  return new DeployError('build', `${name} of the build context cannot be read.`, {
-    hint: 'Check its rights, or leave it out with a line in .dockerignore.',
+  return new DeployError('build', t('{0} of the build context cannot be read.', name), {
+    hint: t('Check its rights, or leave it out with a line in .dockerignore.'),
     detail: cause instanceof Error ? cause.message : String(cause),
     cause,
   });
 }
 
 function changed(name: string): DeployError {
-  return new DeployError('build', `${name} changed while the build context was being sent.`, {
-    hint: 'Try again, or leave it out with a line in .dockerignore.',
+  return new DeployError('build', t('{0} changed while the build context was being sent.', name), {
+    hint: t('Try again, or leave it out with a line in .dockerignore.'),
   });
 }

@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from 'node:stream';
 import Docker from 'dockerode';
+import { t } from '../l10n';
 import type { DeployError } from '../model';
 import { StreamAgent } from './agent';
 import { abortReason, DockerError, explain } from './errors';
@@ -236,10 +237,10 @@ async function identify(docker: Docker, limit: AbortSignal): Promise<EngineInfo>
   const version = object(await askPlain(docker, '/version', limit));
   const own = text(version['ApiVersion']);
   if (own === '') {
-    throw new DockerError('What answers there is not Docker.');
+    throw new DockerError(t('What answers there is not Docker.'));
   }
   if (compareVersions(own, OLDEST_API) < 0) {
-    throw new DockerError(`Docker ${text(version['Version'])} is too old. Docker 20.10 is the oldest that works.`);
+    throw new DockerError(t('Docker {0} is too old. Docker 20.10 is the oldest that works.', text(version['Version'])));
   }
   const minimum = text(version['MinAPIVersion']);
   // From API 1.44 on it has pages on what each runtime can do.

@@ -1,3 +1,4 @@
+import { t } from '../l10n';
 import { cancelledError, DeployError } from '../model';
 
 /**
@@ -53,8 +54,8 @@ export function explain(error: unknown, engine: string, signal?: AbortSignal): E
     return new DockerError(sentence(withoutStatus(error.message)), error.statusCode, error);
   }
   if (isBroken(error)) {
-    return new DeployError('docker-unreachable', `The connection to Docker on ${engine} broke off.`, {
-      hint: 'Look whether Docker is running there, then try again.',
+    return new DeployError('docker-unreachable', t('The connection to Docker on {0} broke off.', engine), {
+      hint: t('Look whether Docker is running there, then try again.'),
       detail: error.message,
       cause: error,
     });
@@ -69,7 +70,7 @@ export function abortReason(signal: AbortSignal, engine: string): Error {
     return reason;
   }
   if (reason instanceof Error && reason.name === 'TimeoutError') {
-    return new DockerError(`Docker on ${engine} did not answer in time.`, undefined, reason);
+    return new DockerError(t('Docker on {0} did not answer in time.', engine), undefined, reason);
   }
   return cancelledError();
 }

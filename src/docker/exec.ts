@@ -5,6 +5,7 @@ import { DockerError } from './errors';
 import { number, object, text } from './json';
 import { onAbort, seconds, withLimit } from './limits';
 import { demultiplex } from './multiplex';
+import { t } from '../l10n';
 
 /** Output of one command beyond this many bytes is a mistake, not a result. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
@@ -43,7 +44,7 @@ export async function execInContainer(
     signal: options.signal,
     limitMs: options.timeoutMs,
     engine: engine.description,
-    late: `${argv[0] ?? 'A command'} in the container did not end within ${seconds(options.timeoutMs)}.`,
+    late: t('{0} in the container did not end within {1}.', argv[0] ?? 'sh', seconds(options.timeoutMs)),
   });
 }
 
@@ -101,7 +102,7 @@ async function collect(stream: Duplex): Promise<{ stdout: string; stderr: string
   for await (const { stream: name, data } of demultiplex(stream, false)) {
     size += data.length;
     if (size > MAX_OUTPUT) {
-      throw new DockerError(`A command in the container wrote more than ${MAX_OUTPUT / 1024 / 1024} MB.`);
+      throw new DockerError(t('A command in the container wrote more than {0} MB.', MAX_OUTPUT / 1024 / 1024));
     }
     chunks[name].push(data);
   }
@@ -115,7 +116,7 @@ async function exitCode(engine: DockerEngine, exec: string, signal: AbortSignal)
       await engine.call<unknown>((docker, abortSignal) => docker.getExec(exec).inspect({ abortSignal }), signal),
     );
     if (text(state['ID']) === '') {
-      throw new DockerError('Docker does not know how the command in the container ended.');
+      throw new DockerError(t('Docker does not know how the command in the container ended.'));
     }
     if (state['Running'] !== true) {
       return number(state['ExitCode']);

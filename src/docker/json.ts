@@ -1,4 +1,5 @@
 /** Careful reading of the API's JSON: what is absent or of another type becomes an empty value, never a crash. */
+import { t } from '../l10n';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -51,7 +52,7 @@ export async function* jsonLines(stream: AsyncIterable<unknown>): AsyncGenerator
     const lines = rest.split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE) {
-      throw new Error('Docker sent a line without end.');
+      throw new Error(t('Docker sent a line without end.'));
     }
     for (const line of lines) {
       yield* parseLine(line);

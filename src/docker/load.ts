@@ -1,4 +1,5 @@
 import { pipeline, type Readable } from 'node:stream';
+import { t } from '../l10n';
 import { DeployError } from '../model';
 import { createCompressor } from './compression';
 import type { DockerEngine } from './engine';
@@ -73,8 +74,8 @@ function refused(target: DockerEngine, message: string): Error {
 }
 
 function diskFull(target: DockerEngine, detail: string): DeployError {
-  return new DeployError('transfer', `The disk of ${target.description} is full.`, {
-    hint: 'Make room there, for example with `docker image prune`, then try again.',
+  return new DeployError('transfer', t('The disk of {0} is full.', target.description), {
+    hint: t('Make room there, for example with `docker image prune`, then try again.'),
     detail,
   });
 }
@@ -82,9 +83,9 @@ function diskFull(target: DockerEngine, detail: string): DeployError {
 function stalledError(target: DockerEngine): DeployError {
   return new DeployError(
     'transfer',
-    `${target.description} took no byte of the image for ${STALL_MS / 1000} seconds.`,
+    t('{0} took no byte of the image for {1} seconds.', target.description, STALL_MS / 1000),
     {
-      hint: 'Check the network and the load of the host, then try again.',
+      hint: t('Check the network and the load of the host, then try again.'),
     },
   );
 }
@@ -107,8 +108,8 @@ function transferFailure(target: DockerEngine, error: unknown, signal: AbortSign
 /** The connection broke while an archive was being sent. The same archive may well go through another time. */
 export class ConnectionLostError extends DeployError {
   constructor(target: DockerEngine, cause: Error) {
-    super('transfer', `The connection to ${target.description} was lost while the image was being sent.`, {
-      hint: 'Check the network, then try again. The images on the host are as before.',
+    super('transfer', t('The connection to {0} was lost while the image was being sent.', target.description), {
+      hint: t('Check the network, then try again. The images on the host are as before.'),
       detail: cause.message,
       cause,
     });

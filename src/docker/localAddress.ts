@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { t } from '../l10n';
 import { DeployError } from '../model';
 import { object, optionalText } from './json';
 
@@ -95,14 +96,20 @@ async function parseAddress(
     return { kind: 'socket', path: pipe ?? socket ?? '' };
   }
   if (/^ssh:/i.test(address)) {
-    throw new DeployError('docker-unreachable', `${origin} names a Docker engine on another machine: ${address}`, {
-      hint: 'Images are built with the Docker of this machine. Take that machine as the host to deploy to instead.',
-    });
+    throw new DeployError(
+      'docker-unreachable',
+      t('{0} names a Docker engine on another machine: {1}', origin, address),
+      {
+        hint: t(
+          'Images are built with the Docker of this machine. Take that machine as the host to deploy to instead.',
+        ),
+      },
+    );
   }
   const tcp = /^(?:tcp|http|https):\/\/(\[[0-9a-f:]+\]|[^:/]+)(?::(\d+))?\/?$/i.exec(address);
   if (tcp?.[1] === undefined) {
-    throw new DeployError('docker-unreachable', `${origin} is no address of a Docker engine: ${address}`, {
-      hint: 'It begins with unix://, tcp:// or npipe://. Correct it, or unset it.',
+    throw new DeployError('docker-unreachable', t('{0} is no address of a Docker engine: {1}', origin, address), {
+      hint: t('It begins with unix://, tcp:// or npipe://. Correct it, or unset it.'),
     });
   }
   const files = await tls();
@@ -123,8 +130,8 @@ async function readTls(folder: string, verify: boolean): Promise<TlsFiles> {
     ['ca.pem', 'cert.pem', 'key.pem'].map((name) => readFile(path.join(folder, name)).catch(() => undefined)),
   );
   if (cert === undefined || key === undefined) {
-    throw new DeployError('docker-unreachable', `The certificate for Docker is not in ${folder}.`, {
-      hint: 'Docker over TLS needs ca.pem, cert.pem and key.pem there. Check DOCKER_CERT_PATH.',
+    throw new DeployError('docker-unreachable', t('The certificate for Docker is not in {0}.', folder), {
+      hint: t('Docker over TLS needs ca.pem, cert.pem and key.pem there. Check DOCKER_CERT_PATH.'),
     });
   }
   return { ca, cert, key, verify };
@@ -137,7 +144,7 @@ async function currentContext(configFolder: string): Promise<string | undefined>
 
 async function contextAddress(configFolder: string, name: string): Promise<EngineAddress> {
   const { id, host, verify } = await readContext(configFolder, name);
-  return parseAddress(host, `The Docker context ${name}`, () =>
+  return parseAddress(host, t('The Docker context {0}', name), () =>
     readTls(path.join(configFolder, 'contexts', 'tls', id, 'docker'), verify).catch(() => undefined),
   );
 }
@@ -149,8 +156,8 @@ async function readContext(configFolder: string, name: string): Promise<{ id: st
   const endpoint = object(object(meta['Endpoints'])['docker']);
   const host = optionalText(endpoint['Host']);
   if (host === undefined) {
-    throw new DeployError('docker-unreachable', `There is no Docker context ${name} on this machine.`, {
-      hint: 'See `docker context ls`, and choose one with `docker context use`.',
+    throw new DeployError('docker-unreachable', t('There is no Docker context {0} on this machine.', name), {
+      hint: t('See `docker context ls`, and choose one with `docker context use`.'),
     });
   }
   return { id, host, verify: endpoint['SkipTLSVerify'] !== true };

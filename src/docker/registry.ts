@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { t } from '../l10n';
 import { DeployError } from '../model';
 import type { DockerEngine } from './engine';
 import { DockerError, sentence } from './errors';
@@ -67,8 +68,8 @@ function askHelper(name: string, registry: string): Promise<Credentials | undefi
       const [username, secret] = [text(answer['Username']), text(answer['Secret'])];
       if (error !== null && 'code' in error && error.code === 'ENOENT') {
         reject(
-          new DeployError('transfer', `The credential helper ${program} is not installed.`, {
-            hint: 'config.json of Docker names it. Install it, or log in again with `docker login`.',
+          new DeployError('transfer', t('The credential helper {0} is not installed.', program), {
+            hint: t('config.json of Docker names it. Install it, or log in again with `docker login`.'),
             cause: error,
           }),
         );
@@ -112,7 +113,11 @@ export function pullImage(
     query: { fromImage: repository, tag },
     ...(auth !== undefined && { headers: { 'X-Registry-Auth': auth } }),
   };
-  const stall = new StallLimit(signal, PULL_STALL_MS, () => new DockerError(`The pull of ${reference} stands still.`));
+  const stall = new StallLimit(
+    signal,
+    PULL_STALL_MS,
+    () => new DockerError(t('The pull of {0} stands still.', reference)),
+  );
   return follow(engine, request, PULL_STALL_MS, stall, onText);
 }
 
@@ -136,7 +141,11 @@ export function pushImage(
     // The header must be there even when there is nothing to say.
     headers: { 'X-Registry-Auth': auth ?? encode({}) },
   };
-  const stall = new StallLimit(signal, PUSH_STALL_MS, () => new DockerError(`The push of ${reference} stands still.`));
+  const stall = new StallLimit(
+    signal,
+    PUSH_STALL_MS,
+    () => new DockerError(t('The push of {0} stands still.', reference)),
+  );
   return follow(engine, request, PUSH_STALL_MS, stall, onText);
 }
 

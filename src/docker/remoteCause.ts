@@ -1,3 +1,4 @@
+import { t } from '../l10n';
 import { DeployError } from '../model';
 import { shellQuote } from '../ssh/quote';
 import type { HostTransport } from '../ssh/transport';
@@ -91,30 +92,30 @@ export function unreachableError(name: string, found: RemoteFindings, cause: Err
   const usable = found.usableSockets.length > 0;
   if (!found.installed && found.sockets.length === 0) {
     return fail(
-      `Docker is not installed on ${name}.`,
-      'Install it there (https://docs.docker.com/engine/install/), then try again.',
+      t('Docker is not installed on {0}.', name),
+      t('Install it there (https://docs.docker.com/engine/install/), then try again.'),
     );
   }
   if (found.sockets.length > 0 && !usable) {
     if (found.memberOfDocker) {
       return fail(
-        `User ${found.user} is in the group docker on ${name}, but this login does not have it yet.`,
-        `End every session of ${found.user} there, shared SSH connections included, then try again.`,
+        t('User {0} is in the group docker on {1}, but this login does not have it yet.', found.user, name),
+        t('End every session of {0} there, shared SSH connections included, then try again.', found.user),
       );
     }
     return fail(
-      `User ${found.user} may not use Docker on ${name}.`,
-      `Run \`sudo usermod -aG docker ${found.user}\` there and log in again.`,
+      t('User {0} may not use Docker on {1}.', found.user, name),
+      t('Run `sudo usermod -aG docker {0}` there and log in again.', found.user),
     );
   }
   if (!usable || (!found.dockerdRuns && !found.cliWorks)) {
     return fail(
-      `Docker is not running on ${name}.`,
-      'Start it there with `sudo systemctl enable --now docker`, then try again.',
+      t('Docker is not running on {0}.', name),
+      t('Start it there with `sudo systemctl enable --now docker`, then try again.'),
     );
   }
-  const allow = 'Set `AllowStreamLocalForwarding yes` in /etc/ssh/sshd_config there and reload sshd.';
+  const allow = t('Set `AllowStreamLocalForwarding yes` in /etc/ssh/sshd_config there and reload sshd.');
   return found.cliWorks
-    ? fail(`sshd on ${name} lets neither Docker's socket nor a command through.`, allow)
-    : fail(`sshd on ${name} does not let us through to Docker.`, allow);
+    ? fail(t("sshd on {0} lets neither Docker's socket nor a command through.", name), allow)
+    : fail(t('sshd on {0} does not let us through to Docker.', name), allow);
 }

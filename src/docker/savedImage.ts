@@ -1,6 +1,7 @@
 import { pipeline, type Readable } from 'node:stream';
 import { buffer as readBuffer } from 'node:stream/consumers';
 import tar from 'tar-stream';
+import { t } from '../l10n';
 import { DeployError } from '../model';
 import type { DockerEngine } from './engine';
 import { imagePath } from './images';
@@ -46,15 +47,15 @@ export function sourceFailure(source: DockerEngine, error: unknown, signal: Abor
   const cause = source.explain(error, signal);
   return cause instanceof DeployError && cause.code !== 'docker-unreachable' && cause.code !== 'host-unreachable'
     ? cause
-    : new DeployError('transfer', `The image could not be read from ${source.description}: ${cause.message}`, {
-        hint: 'Look whether Docker runs there, then try again.',
+    : new DeployError('transfer', t('The image could not be read from {0}: {1}', source.description, cause.message), {
+        hint: t('Look whether Docker runs there, then try again.'),
         cause,
       });
 }
 
 /** The stream of `docker save`. It fails when the engine falls silent while it is read. */
 export async function openSaved(engine: DockerEngine, reference: string, signal: AbortSignal): Promise<Readable> {
-  const late = (): Error => new DockerError(`Docker on ${engine.description} stopped in the middle of the image.`);
+  const late = (): Error => new DockerError(t('Docker on {0} stopped in the middle of the image.', engine.description));
   const stall = new StallLimit(signal, FIRST_BYTE_MS, late);
   const meter = new Meter((it) => stall.alive(it.full ? NO_LIMIT_MS : SILENCE_MS));
   try {
@@ -107,7 +108,7 @@ export async function readLayout(saved: Readable): Promise<SavedLayout> {
     }
   }
   if (contents === undefined) {
-    throw new Error('The saved image has no table of contents.');
+    throw new Error(t('The saved image has no table of contents.'));
   }
   const [image] = array(JSON.parse(contents.toString()));
   const layers = texts(object(image)['Layers']);
@@ -150,7 +151,7 @@ export async function readSaved(
   }
   const missing = layers.some((layer, index) => !seen.has(index) && !seen.has(layers.indexOf(layer)));
   if (config === undefined || missing) {
-    throw new UnknownLayerError('The saved image is not in a layout that is known.');
+    throw new UnknownLayerError(t('The saved image is not in a layout that is known.'));
   }
   return config;
 }
@@ -211,7 +212,7 @@ class NameFinder implements Finder {
     }
     const index = this.#folders.get(folder);
     if (index === undefined) {
-      throw new UnknownLayerError(`The layer ${folder} is not known.`);
+      throw new UnknownLayerError(t('The layer {0} is not known.', folder));
     }
     return index;
   }

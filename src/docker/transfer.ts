@@ -1,3 +1,4 @@
+import { formatNumber, t } from '../l10n';
 import { DeployError, LABEL, throwIfCancelled, toDeployError } from '../model';
 import type { DockerEngine } from './engine';
 import { abortReason } from './errors';
@@ -71,8 +72,8 @@ export async function transferImage(
   throwIfCancelled(signal);
   const image = await inspectImage(source, reference, signal);
   if (image === undefined) {
-    throw new DeployError('transfer', `The image ${reference} is not on ${source.description}.`, {
-      hint: 'Build it first.',
+    throw new DeployError('transfer', t('The image {0} is not on {1}.', reference, source.description), {
+      hint: t('Build it first.'),
     });
   }
   try {
@@ -87,8 +88,8 @@ function transferError(target: DockerEngine, error: unknown): DeployError {
     return error;
   }
   const { message } = toDeployError(error);
-  return new DeployError('transfer', `The image could not be brought to ${target.description}: ${message}`, {
-    hint: 'Look at the log of Docker there, then try again.',
+  return new DeployError('transfer', t('The image could not be brought to {0}: {1}', target.description, message), {
+    hint: t('Look at the log of Docker there, then try again.'),
     cause: error,
   });
 }
@@ -184,7 +185,7 @@ class Transfer {
     if (reconnect === undefined || !isLost(error) || losses > MAX_LOSSES || this.#signal.aborted) {
       throw error;
     }
-    onNote(`The connection to ${this.#target.description} was lost. Connecting again.`);
+    onNote(t('The connection to {0} was lost. Connecting again.', this.#target.description));
     // Whatever a line carries that breaks, it does not carry for long: the next part is a short one.
     this.#bytesPerMs = 0;
     await reconnect(this.#signal);
@@ -240,7 +241,9 @@ class Transfer {
         throw error;
       }
       const reason = error.message;
-      this.#options.onNote(`What was sent does not fit what ${this.#target.description} has. Sending the whole image.`);
+      this.#options.onNote(
+        t('What was sent does not fit what {0} has. Sending the whole image.', this.#target.description),
+      );
       await removeImage(this.#target, this.#options.temporaryTag, this.#signal);
       this.#have = 0;
       this.#skipped = 0;
@@ -276,10 +279,10 @@ class Transfer {
     const loaded = await inspectStored(this.#target, tag, this.#signal);
     const wanted = { ...this.#image, layers: this.#image.layers.slice(0, upTo) };
     if (loaded === undefined || !hasSameContent(loaded.image, wanted)) {
-      throw new IncompleteError('The layers on the host were not those of the image.');
+      throw new IncompleteError(t('The layers on the host were not those of the image.'));
     }
     if (!loaded.complete) {
-      throw new IncompleteError('A part of the image was missing on the host.');
+      throw new IncompleteError(t('A part of the image was missing on the host.'));
     }
   }
 
@@ -355,12 +358,16 @@ class Transfer {
     const free = await this.#options.freeBytes?.(this.#signal);
     const needed = 2 * sum(this.#sizes?.slice(this.#have) ?? []);
     if (free !== undefined && free < needed) {
-      const [has, takes] = [free, needed].map(megabytes);
       throw new DeployError(
         'transfer',
-        `The disk of ${this.#target.description} has ${has} left, and this image takes ${takes} there.`,
+        t(
+          'The disk of {0} has {1} left, and this image takes {2} there.',
+          this.#target.description,
+          megabytes(free),
+          megabytes(needed),
+        ),
         {
-          hint: 'Nothing was sent. Make room there, for example with `docker image prune`, then try again.',
+          hint: t('Nothing was sent. Make room there, for example with `docker image prune`, then try again.'),
         },
       );
     }
@@ -374,7 +381,9 @@ class Transfer {
         await removeImage(this.#target, name, limit);
       }
     } catch {
-      this.#options.onNote(`A temporary name was left on ${this.#target.description}. The next deployment removes it.`);
+      this.#options.onNote(
+        t('A temporary name was left on {0}. The next deployment removes it.', this.#target.description),
+      );
     }
   }
 }
@@ -396,5 +405,5 @@ function estimate(bytes: number, rawBytes: number, rawLeft: number | undefined):
 }
 
 function megabytes(bytes: number): string {
-  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  return bytes < 1e9 ? t('{0} MB', formatNumber(bytes / 1e6)) : t('{0} GB', formatNumber(bytes / 1e9, 1));
 }

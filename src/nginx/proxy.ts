@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { execInContainer } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
+import { t } from '../l10n';
 import { DeployError } from '../model';
 import {
   claimsEveryHost,
@@ -250,7 +251,7 @@ export async function waitForWorkers(
     signal,
   });
   if (exitCode !== 0) {
-    throw new DeployError('proxy', `nginx did not start in the proxy within ${limitMs / 1000} seconds.`);
+    throw new DeployError('proxy', t('nginx did not start in the proxy within {0} seconds.', limitMs / 1000));
   }
 }
 
@@ -319,7 +320,7 @@ export function parseVerdict(stdout: string, stderr: string): SwitchVerdict {
     case 'broken':
       return { kind, output };
     default:
-      return { kind: 'broken', output: output === '' ? 'The switch ended without a verdict.' : output };
+      return { kind: 'broken', output: output === '' ? t('The switch ended without a verdict.') : output };
   }
 }
 
