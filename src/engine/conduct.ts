@@ -2,6 +2,8 @@
  * The frame of every run that changes a host: connection watched, lock held, stages timed, what was done taken back on
  * failure, and one result at the end that names the state the host is in.
  */
+import { sentence } from '../docker/errors';
+import { t } from '../l10n';
 import {
   cancelledError,
   type DeployError,
@@ -73,7 +75,7 @@ export async function conduct(
       outcome = () => finish(undefined, failureSummary(run, cause, left), cause);
     }
     await lock.release().catch((error: unknown) => {
-      run.note(`The lock could not be released: ${toDeployError(error).message}`, 'warning');
+      run.note(t('The lock could not be released: {0}', toDeployError(error).message), 'warning');
     });
     return outcome();
   } catch (error) {
@@ -105,7 +107,7 @@ async function lookForLive(run: Run): Promise<void> {
     const { services } = await viewHost(run.engine, AbortSignal.timeout(LOOK_LIMIT_MS), run.service.name);
     run.live = services[0]?.live;
   } catch (error) {
-    run.note(`Could not look which slot is live: ${toDeployError(error).message}`, 'warning');
+    run.note(t('Could not look which slot is live: {0}', toDeployError(error).message), 'warning');
   }
 }
 
@@ -122,7 +124,7 @@ async function takeBack(run: Run): Promise<string[]> {
       await undo.run(AbortSignal.timeout(UNDO_LIMIT_MS));
     } catch (error) {
       left.push(undo.what);
-      run.note(`Could not take back ${undo.what}: ${toDeployError(error).message}`, 'warning');
+      run.note(t('Could not take back {0}: {1}', undo.what, toDeployError(error).message), 'warning');
     }
   }
   return left;
@@ -130,7 +132,8 @@ async function takeBack(run: Run): Promise<string[]> {
 
 function successSummary(run: Run, release: string | undefined): string {
   const what = release === undefined ? run.service.name : `${run.service.name} ${release}`;
-  return `${what} is live on ${run.live ?? 'no slot'} at ${run.host.name}. ${describeTraffic(run.traffic)}.`;
+  const live = t('{0} is live on {1} at {2}.', what, run.live ?? t('no slot'), run.host.name);
+  return inOneLine(live, sentence(describeTraffic(run.traffic)));
 }
 
 function failureSummary(run: Run, error: DeployError, left: readonly string[]): string {
@@ -138,18 +141,32 @@ function failureSummary(run: Run, error: DeployError, left: readonly string[]): 
   const where = run.host.name;
   const broken = run.host.transport?.closed === true;
   if (broken && run.stage === 'switch') {
-    return `The connection to ${where} broke during the switch. nginx finishes it or takes it back by itself. Look at the status.`;
+    return t(
+      'The connection to {0} broke during the switch. nginx finishes it or takes it back by itself. Look at the status.',
+      where,
+    );
   }
-  const state = run.live === undefined ? `No slot of ${name} is live at ${where}.` : `${run.live} is live at ${where}.`;
+  const state =
+    run.live === undefined
+      ? t('No slot of {0} is live at {1}.', name, where)
+      : t('{0} is live at {1}.', run.live, where);
   const rest =
     left.length > 0 ||
     error.code === 'lock-lost' ||
     (broken && run.stage !== undefined && run.stage !== 'plan' && run.stage !== 'build')
-      ? ' Not everything could be cleaned up; the next deployment does.'
-      : '';
-  const unfinished = isPastTheSwitch(run, error) ? ' The old slot was not retired; the next deployment does.' : '';
-  const what = error.code === 'cancelled' ? `The deployment of ${name} was cancelled.` : `${name} was not deployed.`;
-  return `${isPastTheSwitch(run, error) ? `The deployment of ${name} was not finished.` : what} ${state}${unfinished}${rest}`;
+      ? t('Not everything could be cleaned up; the next deployment does.')
+      : undefined;
+  if (isPastTheSwitch(run, error)) {
+    const unfinished = t('The old slot was not retired; the next deployment does.');
+    return inOneLine(t('The deployment of {0} was not finished.', name), state, unfinished, rest);
+  }
+  const what =
+    error.code === 'cancelled' ? t('The deployment of {0} was cancelled.', name) : t('{0} was not deployed.', name);
+  return inOneLine(what, state, rest);
+}
+
+function inOneLine(...sentences: (string | undefined)[]): string {
+  return sentences.filter((it) => it !== undefined).join(' ');
 }
 
 function describeError(run: Run, error: DeployError): NonNullable<DeployResult['error']> {

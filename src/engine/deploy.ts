@@ -4,6 +4,7 @@
  */
 import type { ContainerDetails } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
+import { t } from '../l10n';
 import { type DeployResult, type DrainConfig, type Emit, otherSlot, type Plan, type ServiceConfig } from '../model';
 import { conduct } from './conduct';
 import type { FilledSlot, ReadyProxy, Run } from './context';
@@ -71,7 +72,7 @@ export function deploy(request: DeployRequest, emit: Emit, signal: AbortSignal):
       ({ reference }) => reference,
     );
     if (build === host.engine) {
-      run.skip('transfer', 'The image was built there.');
+      run.skip('transfer', t('The image was built there.'));
     } else {
       await run.during(
         'transfer',
@@ -120,7 +121,7 @@ export async function goLive(
       await restartFromNowOn(run, filled);
       return tries;
     },
-    (tries) => `healthy after ${tries === 1 ? '1 try' : `${tries} tries`}`,
+    (tries) => (tries === 1 ? t('healthy after 1 try') : t('healthy after {0} tries', tries)),
   );
   const oldSlot = view.live;
   // Requests are sent before the switch only where something answers them.
@@ -128,7 +129,7 @@ export async function goLive(
   try {
     const switched = await run.during('switch', () => switchStage(run, proxy, filled));
     run.undo.push({
-      what: 'the switch',
+      what: t('the switch'),
       run: async (undoSignal) => {
         await switchBack(run, proxy, switched, oldSlot);
         // Workers that already knew the new slot may pass requests on to it for a while yet.
@@ -155,7 +156,7 @@ export async function goLive(
               () => mustBeServed(run, watched),
               run.signal,
             ),
-      ({ connections }) => (connections === 0 ? undefined : `${countConnections(connections)} still open`),
+      ({ connections }) => (connections === 0 ? undefined : t('{0} still open', countConnections(connections))),
     );
     await traffic.stop();
     mustBeServed(run, traffic);

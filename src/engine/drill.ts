@@ -3,6 +3,7 @@
  * start, without touching anything.
  */
 import type { ContainerDetails } from '../docker/containers';
+import { t } from '../l10n';
 import { GATEWAY_NETWORK, toDeployError } from '../model';
 import { readConf, staticUpstreams } from '../nginx/conf';
 import { confOf } from '../nginx/proxy';
@@ -49,22 +50,22 @@ function hostReasons({ view, proxy, gateways }: HostExamination, dockerStarts: b
   }
   const reasons: string[] = [];
   if (dockerStarts === false) {
-    reasons.push('Docker does not start with the machine. Enable it: sudo systemctl enable docker.');
+    reasons.push(t('Docker does not start with the machine. Enable it: sudo systemctl enable docker.'));
   }
   if (view.proxy === undefined) {
-    return [...reasons, 'There is no proxy.'];
+    return [...reasons, t('There is no proxy.')];
   }
   if (!comesBack(view.proxy)) {
-    reasons.push(`The proxy does not come back: ${policyInWords(view.proxy)}.`);
+    reasons.push(t('The proxy does not come back: {0}.', policyInWords(view.proxy)));
   }
   if (view.nginx === undefined) {
-    reasons.push(`The proxy is ${view.proxy.state}, so its files cannot be tested.`);
+    reasons.push(t('The proxy is {0}, so its files cannot be tested.', view.proxy.state));
   }
   if (gateways === 0) {
-    reasons.push(`The network ${GATEWAY_NETWORK} is gone.`);
+    reasons.push(t('The network {0} is gone.', GATEWAY_NETWORK));
   }
   if (proxy?.refusal !== undefined) {
-    reasons.push(`nginx would not start. It says: ${proxy.refusal.replace(/\s+/g, ' ')}`);
+    reasons.push(t('nginx would not start. It says: {0}', proxy.refusal.replace(/\s+/g, ' ')));
   }
   return [...reasons, ...absentUpstreams(examinationContainers(view.services), view.nginx?.confs ?? [])];
 }
@@ -80,7 +81,12 @@ function absentUpstreams(
       return container === undefined || comesBack(container)
         ? []
         : [
-            `nginx would not start without ${name}, which ${path} names and which does not come back: ${policyInWords(container)}.`,
+            t(
+              'nginx would not start without {0}, which {1} names and which does not come back: {2}.',
+              name,
+              path,
+              policyInWords(container),
+            ),
           ];
     }),
   );
@@ -98,13 +104,13 @@ function serviceReasons(view: ServiceView, { view: host }: HostExamination): str
   const conf = confOf(host.nginx, view.service);
   const says = conf && readConf(conf.text).find((it) => it.service === view.service);
   if (says === undefined) {
-    return ['No file of nginx names it.'];
+    return [t('No file of nginx names it.')];
   }
   const container = view.slots[says.slot];
   if (container === undefined) {
-    return [`nginx would serve ${says.slot}, which was removed.`];
+    return [t('nginx would serve {0}, which was removed.', says.slot)];
   }
-  return comesBack(container) ? [] : [`${container.name} does not come back: ${policyInWords(container)}.`];
+  return comesBack(container) ? [] : [t('{0} does not come back: {1}.', container.name, policyInWords(container))];
 }
 
 /**
@@ -117,8 +123,8 @@ function comesBack({ restart, running }: ContainerDetails): boolean {
 
 function policyInWords({ restart, state }: ContainerDetails): string {
   return restart === 'unless-stopped'
-    ? `it is ${state} now, and stays so`
-    : `its restart policy is "${restart === '' ? 'no' : restart}"`;
+    ? t('it is {0} now, and stays so', state)
+    : t('its restart policy is "{0}"', restart === '' ? 'no' : restart);
 }
 
 /** Asks systemd where there is one and we may: through SSH, without any right but that to log in. */

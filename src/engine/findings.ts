@@ -2,11 +2,13 @@
  * Names what is unusual on a host, from what was seen there and from nothing else: each state that a crash, a restart or
  * a person can leave is a value with a code and a sentence.
  */
+import { t } from '../l10n';
 import type { Finding, FindingCode, ServiceConfig, SlotName } from '../model';
 import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES } from '../model';
 import { namesFileOf, readConf } from '../nginx/conf';
 import { confOf, editedFiles, type ProxyView } from '../nginx/proxy';
 import { inWords, lockInWords } from './lock';
+import { stageName } from './stageNames';
 import { asideContainer, type HostExamination, isCandidate, type ServiceView, type Slots } from './observe';
 import { serviceFromContainer } from './release';
 
@@ -24,7 +26,7 @@ export function findingsOnHost({ view, proxy, gateways, temporaryImages }: HostE
     findings.push(...findingsOnProxy(view.proxy, gateways));
   }
   if (gateways > 1) {
-    findings.push(repaired('network-doubled', `There are ${gateways} networks named ${GATEWAY_NETWORK}.`));
+    findings.push(repaired('network-doubled', t('There are {0} networks named {1}.', gateways, GATEWAY_NETWORK)));
   }
   if (proxy?.refusal !== undefined) {
     findings.push(confRefused(proxy.refusal, view.services));
@@ -32,7 +34,7 @@ export function findingsOnHost({ view, proxy, gateways, temporaryImages }: HostE
   if (proxy?.freeBytes !== undefined && proxy.freeBytes < DISK_LOW_BYTES) {
     const megabytes = Math.floor(proxy.freeBytes / 1024 / 1024);
     findings.push(
-      forPerson('disk-low', `The disk of Docker has ${megabytes} MB left. Make room, or deployments will fail.`),
+      forPerson('disk-low', t('The disk of Docker has {0} MB left. Make room, or deployments will fail.', megabytes)),
     );
   }
   const { nginx } = view;
@@ -43,34 +45,37 @@ export function findingsOnHost({ view, proxy, gateways, temporaryImages }: HostE
     findings.push(switchFiles(left));
   }
   if (temporaryImages.length > 0) {
-    findings.push(repaired('temporary-images', `Left by a transfer that was cut: ${temporaryImages.join(', ')}.`));
+    findings.push(repaired('temporary-images', t('Left by a transfer that was cut: {0}.', temporaryImages.join(', '))));
   }
   return findings;
 }
 
 function findingsOnProxy(proxy: HostExamination['view']['proxy'], gateways: number): Finding[] {
   if (proxy === undefined) {
-    return [repaired('proxy-missing', `There is no proxy: the container ${PROXY_CONTAINER} was removed.`)];
+    return [repaired('proxy-missing', t('There is no proxy: the container {0} was removed.', PROXY_CONTAINER))];
   }
   if (proxy.state === 'restarting') {
     return [
-      repaired('proxy-failing', 'The proxy ends again and again: nginx refuses its configuration. No site is up.'),
+      repaired('proxy-failing', t('The proxy ends again and again: nginx refuses its configuration. No site is up.')),
     ];
   }
   if (!proxy.running || proxy.state !== 'running') {
-    return [repaired('proxy-stopped', `The proxy is ${proxy.state}. No site is up.`)];
+    return [repaired('proxy-stopped', t('The proxy is {0}. No site is up.', proxy.state))];
   }
   if (gateways === 0) {
-    return [repaired('network-missing', `The network ${GATEWAY_NETWORK} was removed.`)];
+    return [repaired('network-missing', t('The network {0} was removed.', GATEWAY_NETWORK))];
   }
   if (proxy.networks[GATEWAY_NETWORK] === undefined) {
-    return [repaired('proxy-off-network', `The proxy is not on the network ${GATEWAY_NETWORK}. No site is up.`)];
+    return [repaired('proxy-off-network', t('The proxy is not on the network {0}. No site is up.', GATEWAY_NETWORK))];
   }
   return [];
 }
 
 function confRefused(refusal: string, services: readonly ServiceView[]): Finding {
-  const text = `nginx refuses its files as they are on disk. It serves the previous ones until it restarts; then no site would be up. It says: ${refusal.replace(/\s+/g, ' ')}`;
+  const text = t(
+    'nginx refuses its files as they are on disk. It serves the previous ones until it restarts; then no site would be up. It says: {0}',
+    refusal.replace(/\s+/g, ' '),
+  );
   // A file of ours can be written again from the slot's labels. Another one is its author's affair.
   const ours = services.some(({ service }) => namesFileOf(service, refusal));
   return ours ? repaired('conf-refused', text) : forPerson('conf-refused', text);
@@ -95,9 +100,14 @@ function findingsOnLock({ service }: ServiceView, { locks }: HostExamination): F
     lock.dead
       ? repaired(
           'lock-dead',
-          `A deployment by ${lock.person} no longer runs and left its lock (stage ${lock.stage ?? 'unknown'}, last sign of life ${inWords(lock.silentMs)} ago).`,
+          t(
+            'A deployment by {0} no longer runs and left its lock (stage {1}, last sign of life {2} ago).',
+            lock.person,
+            lock.stage === undefined ? t('unknown') : stageName(lock.stage),
+            inWords(lock.silentMs),
+          ),
         )
-      : harmless('locked', `Being deployed: ${lockInWords(lock)}.`),
+      : harmless('locked', t('Being deployed: {0}.', lockInWords(lock))),
   ];
 }
 
@@ -108,17 +118,22 @@ function findingsOnLive(view: ServiceView, { view: host }: HostExamination): Fin
   }
   const { served, slots } = view;
   if (served === undefined) {
-    return [repaired('unserved', 'nginx serves none of its slots.')];
+    return [repaired('unserved', t('nginx serves none of its slots.'))];
   }
   const container = slots[served.slot];
   if (container === undefined) {
-    return [repaired('live-down', `nginx sends requests to ${served.slot}, which was removed.`)];
+    return [repaired('live-down', t('nginx sends requests to {0}, which was removed.', served.slot))];
   }
   if (!container.running || container.state !== 'running') {
-    return [repaired('live-down', `nginx sends requests to ${served.slot}, which is ${container.state}.`)];
+    return [repaired('live-down', t('nginx sends requests to {0}, which is {1}.', served.slot, container.state))];
   }
   return container.restart === 'no' || container.restart === ''
-    ? [repaired('live-not-restarting', `${served.slot} is live and would not come back after a restart of the host.`)]
+    ? [
+        repaired(
+          'live-not-restarting',
+          t('{0} is live and would not come back after a restart of the host.', served.slot),
+        ),
+      ]
     : [];
 }
 
@@ -135,19 +150,27 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
     findings.push(
       forPerson(
         'conf-edited',
-        `${path} was edited by hand after the last deployment. The next one replaces it, shows the difference and keeps a copy.`,
+        t(
+          '{0} was edited by hand after the last deployment. The next one replaces it, shows the difference and keeps a copy.',
+          path,
+        ),
       ),
     );
   }
   if (onDisk === undefined) {
     findings.push(
-      repaired('conf-unloaded', `nginx serves ${served.slot}, but no file says so. After a restart it would not.`),
+      repaired('conf-unloaded', t('nginx serves {0}, but no file says so. After a restart it would not.', served.slot)),
     );
   } else if (onDisk.slot !== served.slot || onDisk.deployment !== served.deployment) {
     findings.push(
       repaired(
         'conf-unloaded',
-        `${conf?.path ?? ''} names ${onDisk.slot} of another deployment than the one nginx serves, ${served.slot}. It was never loaded.`,
+        t(
+          '{0} names {1} of another deployment than the one nginx serves, {2}. It was never loaded.',
+          conf?.path ?? '',
+          onDisk.slot,
+          served.slot,
+        ),
       ),
     );
   }
@@ -156,13 +179,13 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
     findings.push(switchFiles(left));
   }
   if (served.deployment === undefined) {
-    findings.push(harmless('adopted', 'Set up by another tool; the next deployment adopts it.'));
+    findings.push(harmless('adopted', t('Set up by another tool; the next deployment adopts it.')));
   }
   return findings;
 }
 
 function switchFiles(left: readonly string[]): Finding {
-  return repaired('switch-files', `A switch was cut and left ${left.join(', ')}.`);
+  return repaired('switch-files', t('A switch was cut and left {0}.', left.join(', ')));
 }
 
 /** Whether a file of a switch belongs to one service: others belong to the servers that services share. */
@@ -176,18 +199,24 @@ function findingsOnLeftovers(view: ServiceView): Finding[] {
   for (const [slot, container] of entries(view.slots).filter(([name]) => name !== view.served?.slot)) {
     if (isCandidate(view, slot)) {
       findings.push(
-        repaired('interrupted', `A deployment was interrupted before ${slot} went live. Its container is of no use.`),
+        repaired(
+          'interrupted',
+          t('A deployment was interrupted before {0} went live. Its container is of no use.', slot),
+        ),
       );
     } else if (container.running && view.live !== undefined && !isKeptRunning(view)) {
       findings.push(
         isLeftOpen(view)
           ? harmless(
               'both-up',
-              `${slot} runs as well, without new requests: it was left to connections that were still open, or a deployment was interrupted. The next deployment stops it.`,
+              t(
+                '{0} runs as well, without new requests: it was left to connections that were still open, or a deployment was interrupted. The next deployment stops it.',
+                slot,
+              ),
             )
           : repaired(
               'both-up',
-              `${slot} runs as well, without traffic. A deployment was interrupted before it was retired.`,
+              t('{0} runs as well, without traffic. A deployment was interrupted before it was retired.', slot),
             ),
       );
     }
@@ -197,8 +226,16 @@ function findingsOnLeftovers(view: ServiceView): Finding[] {
       repaired(
         'interrupted',
         view.served?.slot === slot
-          ? `A deployment was interrupted after ${slot} went live. ${asideContainer(view.service, slot)} is no longer needed.`
-          : `A deployment was interrupted. What ${slot} held before stands aside as ${asideContainer(view.service, slot)}.`,
+          ? t(
+              'A deployment was interrupted after {0} went live. {1} is no longer needed.',
+              slot,
+              asideContainer(view.service, slot),
+            )
+          : t(
+              'A deployment was interrupted. What {0} held before stands aside as {1}.',
+              slot,
+              asideContainer(view.service, slot),
+            ),
       ),
     );
   }

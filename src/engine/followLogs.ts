@@ -5,6 +5,7 @@
 import { inspectContainer } from '../docker/containers';
 import { containerEvents } from '../docker/events';
 import { containerLogs } from '../docker/logs';
+import { language, t } from '../l10n';
 import { DeployError } from '../model';
 import type { Host } from './host';
 
@@ -40,7 +41,7 @@ export async function* followLogs(
           starts.begun(container);
         }
       }
-      throw new DeployError('host-unreachable', `The connection to ${host.name} ended.`);
+      throw new DeployError('host-unreachable', t('The connection to {0} ended.', host.name));
     })();
     listening.catch((error: unknown) => lines.fail(error));
     for (const line of await backlog(host, containers, tail, end)) {
@@ -76,7 +77,14 @@ async function backlog(
     }
   }
   if (found === 0) {
-    throw new DeployError('not-found', `There is no ${containers.join(' or ')} on ${host.name}.`);
+    throw new DeployError(
+      'not-found',
+      t(
+        'There is no {0} on {1}.',
+        new Intl.ListFormat(language(), { type: 'disjunction' }).format(containers),
+        host.name,
+      ),
+    );
   }
   return lines.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 }

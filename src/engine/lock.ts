@@ -4,6 +4,7 @@
  * it is the owner's heartbeat. It needs no shell, no image from anywhere and no clock: whether an owner lives is seen by
  * whether the heartbeat moves.
  */
+import { stageName } from './stageNames';
 import { isConflict, isNotFound, isRefusal } from '../docker/errors';
 import {
   createContainer,
@@ -15,6 +16,7 @@ import {
 import { loadEmptyImage } from '../docker/emptyImage';
 import type { DockerEngine } from '../docker/engine';
 import { removeImage } from '../docker/images';
+import { t } from '../l10n';
 import { DeployError, LABEL, type Stage, toDeployError } from '../model';
 import { pause } from './wait';
 
@@ -112,8 +114,8 @@ export async function lookAtLock(
   const silentMs = Math.max(0, now - (at ?? holder.createdAt));
   return {
     container: holder.name,
-    person: holder.labels[LABEL.person] ?? 'someone',
-    deployment: holder.labels[LABEL.deployment] ?? 'unknown',
+    person: holder.labels[LABEL.person] ?? t('someone'),
+    deployment: holder.labels[LABEL.deployment] ?? '?',
     stage,
     ageMs: Math.max(0, now - holder.createdAt),
     silentMs,
@@ -123,17 +125,19 @@ export async function lookAtLock(
 
 /** `anna@laptop, for 2 min, stage drain` */
 export function lockInWords({ person, ageMs, stage }: LockView): string {
-  return `${person}, for ${inWords(ageMs)}${stage === undefined ? '' : `, stage ${stage}`}`;
+  return stage === undefined
+    ? t('{0}, for {1}', person, inWords(ageMs))
+    : t('{0}, for {1}, stage {2}', person, inWords(ageMs), stageName(stage));
 }
 
 /** `12 s`, `3 min`, `2 h` */
 export function inWords(ms: number): string {
   const seconds = Math.round(ms / 1000);
   return seconds < 120
-    ? `${seconds} s`
+    ? t('{0} s', seconds)
     : seconds < 7_200
-      ? `${Math.round(seconds / 60)} min`
-      : `${Math.round(seconds / 3_600)} h`;
+      ? t('{0} min', Math.round(seconds / 60))
+      : t('{0} h', Math.round(seconds / 3_600));
 }
 
 /** Creates the lock's container; undefined when there is one already. */
@@ -187,7 +191,11 @@ async function waitForDeadOwner(
   }
   const first = await readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal);
   onNote(
-    `${service} is locked by ${holder.labels[LABEL.person] ?? 'someone'}. Looking whether that deployment is alive.`,
+    t(
+      '{0} is locked by {1}. Looking whether that deployment is alive.',
+      service,
+      holder.labels[LABEL.person] ?? t('someone'),
+    ),
   );
   for (let waited = 0; waited < DEAD_AFTER_MS; waited += 500) {
     await pause(500, signal);
@@ -202,18 +210,16 @@ async function waitForDeadOwner(
         // Not moved but gone: its owner has just come to its end.
         return;
       }
-      throw new DeployError('locked', `${service} is being deployed by somebody else: ${lockInWords(lock)}.`, {
-        hint: 'Wait until that deployment has ended, then try again.',
+      throw new DeployError('locked', t('{0} is being deployed by somebody else: {1}.', service, lockInWords(lock)), {
+        hint: t('Wait until that deployment has ended, then try again.'),
       });
     }
   }
   // Removed by id: whoever else comes to the same conclusion cannot remove a newer lock of the same name.
   await removeContainer(engine, holder.id, { force: true }, signal);
-  onNote(
-    `Took over the lock of a deployment that no longer runs (${holder.labels[LABEL.person] ?? 'unknown'}, deployment ${
-      holder.labels[LABEL.deployment] ?? 'unknown'
-    }).`,
-  );
+  const person = holder.labels[LABEL.person] ?? t('someone');
+  const deployment = holder.labels[LABEL.deployment] ?? '?';
+  onNote(t('Took over the lock of a deployment that no longer runs ({0}, deployment {1}).', person, deployment));
 }
 
 async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Promise<Lock> {
@@ -287,9 +293,9 @@ async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Prom
 function lockLost(cause: unknown): DeployError {
   return new DeployError(
     'lock-lost',
-    'The lock of this deployment is gone: another one took it, or the host is out of reach.',
+    t('The lock of this deployment is gone: another one took it, or the host is out of reach.'),
     {
-      hint: 'Look at the status before you deploy again.',
+      hint: t('Look at the status before you deploy again.'),
       cause,
     },
   );

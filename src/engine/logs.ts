@@ -1,4 +1,5 @@
 import { containerLogs } from '../docker/containers';
+import { t } from '../l10n';
 import { DeployError, type SlotName, slotContainer } from '../model';
 import type { Host } from './host';
 import { viewHost } from './observe';
@@ -23,8 +24,8 @@ export async function* serviceLogs(
   const slot = options.slot ?? view?.live ?? (view?.slots.BLUE !== undefined ? 'BLUE' : 'GREEN');
   const container = view?.slots[slot];
   if (container === undefined) {
-    throw new DeployError('not-found', `There is no ${slotContainer(service, slot)} on ${host.name}.`, {
-      hint: 'See what is there: blue-green status.',
+    throw new DeployError('not-found', t('There is no {0} on {1}.', slotContainer(service, slot), host.name), {
+      hint: t('See what is there: blue-green status.'),
     });
   }
   const { tail, follow } = options;

@@ -6,6 +6,7 @@ import {
   writeFileInContainer,
 } from '../docker/containers';
 import { DockerError } from '../docker/errors';
+import { t } from '../l10n';
 import { PROXY_CONTAINER, type SlotName, toDeployError } from '../model';
 import { confPath, EDITED_SUFFIX, isEdited, readConf, renderConf, renderRoute } from '../nginx/conf';
 import { waitForWorkers } from '../nginx/proxy';
@@ -46,7 +47,7 @@ export async function mendStoppedProxy(run: Run): Promise<void> {
   const port = portOf(service, container);
   if (!container.running) {
     await startSlot(run, container.id, slot, port);
-    run.note(`Started ${container.name}.`);
+    run.note(t('Started {0}.', container.name));
   }
   // A proxy that was stopped in order starts with what somebody changed by hand.
   const failed = proxy.restartCount > 0 || proxy.exitCode !== 0;
@@ -58,7 +59,7 @@ export async function mendStoppedProxy(run: Run): Promise<void> {
     for (const file of [{ path, text: renderConf(input) }, ...renderRoute(input)]) {
       await writeFileInContainer(engine, proxy.id, file.path, file.text, {}, signal);
     }
-    run.note(`Wrote ${path} anew. What was in it is beside it as ${path}${EDITED_SUFFIX}.`);
+    run.note(t('Wrote {0} anew. What was in it is beside it as {1}.', path, `${path}${EDITED_SUFFIX}`));
   }
   await stopContainer(engine, proxy.id, PROXY_GRACE_SECONDS, signal);
 }

@@ -5,6 +5,7 @@
 import { inspectImage, removeImage, sizeOfTopLayers } from '../docker/images';
 import { sharedPrefixes } from '../docker/presentLayers';
 import { findSameImage, hasSameContent } from '../docker/sameImage';
+import { t } from '../l10n';
 import type { Emit, Plan, PlannedTransfer } from '../model';
 import { Run } from './context';
 import type { DeployRequest } from './deploy';
@@ -42,7 +43,7 @@ export async function previewDeployment(request: DeployRequest, emit: Emit, sign
       toSend,
       warnings:
         unchanged && sameEnv
-          ? [...warnings, 'Nothing has changed: the image and its environment are those of the live release.']
+          ? [...warnings, t('Nothing has changed: the image and its environment are those of the live release.')]
           : warnings,
     };
     run.emit({ type: 'plan', plan });

@@ -1,6 +1,7 @@
 /** One request of the health check, sent by curl or wget inside the proxy: from where nginx stands. */
 import { execInContainer } from '../docker/containers';
 import { isNotFound } from '../docker/errors';
+import { t } from '../l10n';
 import { DeployError, type HealthMethod, type RouteConfig, slotContainer, toDeployError } from '../model';
 import type { FilledSlot, ReadyProxy, Run } from './context';
 
@@ -17,7 +18,13 @@ export interface Answer {
   /** Empty where it was not asked for. */
   readonly body: string;
   /** Why there is no answer. */
-  readonly failure: string | undefined;
+  readonly failure: Failure | undefined;
+}
+
+/** Why a request was not answered: what code looks at, and what a person reads. */
+export interface Failure {
+  readonly code: 'refused' | 'too-late' | 'no-name' | 'no-http' | 'other';
+  readonly text: string;
 }
 
 interface Question {
@@ -64,8 +71,8 @@ export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, h
     return parseAnswer(proxy.client, exitCode, stdout, stderr, elapsed());
   } catch (error) {
     if (isNotFound(error)) {
-      throw new DeployError('proxy', `The proxy on ${run.host.name} was removed by somebody else.`, {
-        hint: 'Deploy again: it is made anew.',
+      throw new DeployError('proxy', t('The proxy on {0} was removed by somebody else.', run.host.name), {
+        hint: t('Deploy again: it is made anew.'),
         cause: error,
       });
     }
@@ -73,7 +80,7 @@ export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, h
     if (cause.code !== 'internal') {
       throw cause;
     }
-    return { status: undefined, ms: elapsed(), headers: {}, body: '', failure: cause.message };
+    return { status: undefined, ms: elapsed(), headers: {}, body: '', failure: { code: 'other', text: cause.message } };
   }
 }
 
@@ -107,7 +114,7 @@ export function parseAnswer(
   const text = (client === 'curl' ? stdout : stderr.replace(/^ +/gm, '')).replaceAll('\r\n', '\n');
   const first = [...text.matchAll(/^HTTP\/[\d.]+ (\d{3})[^\n]*\n/gm)].find((match) => Number(match[1]) >= 200);
   if (first === undefined) {
-    return { status: undefined, ms, headers: {}, body: '', failure: failureInWords(client, exitCode, stderr) };
+    return { status: undefined, ms, headers: {}, body: '', failure: failureOf(client, exitCode, stderr) };
   }
   const rest = text.slice(first.index + first[0].length);
   const headers: Record<string, string> = {};
@@ -125,19 +132,19 @@ export function parseAnswer(
 }
 
 /** Exit codes of curl(1); wget says it in words. */
-function failureInWords(client: 'curl' | 'wget', exitCode: number, stderr: string): string {
+function failureOf(client: 'curl' | 'wget', exitCode: number, stderr: string): Failure {
   const text = stderr.trim().split('\n').at(-1) ?? '';
   if ((client === 'curl' && exitCode === 7) || /refused/i.test(text)) {
-    return 'Connection refused: nothing listens on that port yet.';
+    return { code: 'refused', text: t('Connection refused: nothing listens on that port yet.') };
   }
   if ((client === 'curl' && exitCode === 28) || /timed out/i.test(text)) {
-    return 'No answer in time.';
+    return { code: 'too-late', text: t('No answer in time.') };
   }
   if ((client === 'curl' && exitCode === 6) || /bad address|resolve/i.test(text)) {
-    return 'The container has no name on the network yet.';
+    return { code: 'no-name', text: t('The container has no name on the network yet.') };
   }
   if (client === 'curl' && [1, 8, 52, 56].includes(exitCode)) {
-    return 'The connection was closed without an HTTP answer.';
+    return { code: 'no-http', text: t('The connection was closed without an HTTP answer.') };
   }
-  return text === '' ? `${client} ended with code ${exitCode}.` : text;
+  return { code: 'other', text: text === '' ? t('{0} ended with code {1}.', client, exitCode) : text };
 }

@@ -1,6 +1,7 @@
 import { inspectContainer, removeContainer, stopContainer } from '../docker/containers';
 import { listImages, removeImage } from '../docker/images';
 import { removeNetwork } from '../docker/networks';
+import { t } from '../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER } from '../model';
 import { confOf, filesToRemove, switchProxy } from '../nginx/proxy';
 import type { Host } from './host';
@@ -31,8 +32,8 @@ export async function removeService(
     const { nginx } = view;
     const conf = nginx === undefined ? undefined : confOf(nginx, service);
     if (containers.length === 0 && conf === undefined) {
-      throw new DeployError('not-found', `There is no service ${service} on ${host.name}.`, {
-        hint: 'See what is there: blue-green status.',
+      throw new DeployError('not-found', t('There is no service {0} on {1}.', service, host.name), {
+        hint: t('See what is there: blue-green status.'),
       });
     }
     const removed: string[] = [];
@@ -43,23 +44,23 @@ export async function removeService(
         expect: undefined,
       });
       if (verdict.kind !== 'switched') {
-        throw new DeployError('nginx-refused', `nginx does not let ${service} go. It still serves.`, {
+        throw new DeployError('nginx-refused', t('nginx does not let {0} go. It still serves.', service), {
           detail: verdict.output,
         });
       }
-      removed.push(`nginx no longer serves ${service}.`);
+      removed.push(t('nginx no longer serves {0}.', service));
     }
     for (const container of containers) {
       const grace = serviceFromContainer(service, container)?.service.retire.graceSeconds ?? GRACE_SECONDS;
       await stopContainer(engine, container.id, grace, signal);
       await removeContainer(engine, container.id, { force: true }, signal);
-      removed.push(`Container ${container.name} is removed.`);
+      removed.push(t('Container {0} is removed.', container.name));
     }
     for (const image of await listImages(engine, { labels: [`${LABEL.service}=${service}`] }, signal)) {
       for (const reference of image.tags.length === 0 ? [image.id] : image.tags) {
         await removeImage(engine, reference, signal);
       }
-      removed.push(`Image ${image.tags[0] ?? image.id} is removed.`);
+      removed.push(t('Image {0} is removed.', image.tags[0] ?? image.id));
     }
     return removed;
   } finally {
@@ -74,18 +75,18 @@ export async function removeProxy(host: Host, signal: AbortSignal): Promise<stri
   if (services.length > 0) {
     throw new DeployError(
       'usage',
-      `The proxy on ${host.name} still serves ${services.map((it) => it.service).join(', ')}.`,
+      t('The proxy on {0} still serves {1}.', host.name, services.map((it) => it.service).join(', ')),
       {
-        hint: 'Remove these services first: blue-green remove SERVICE.',
+        hint: t('Remove these services first: blue-green remove SERVICE.'),
       },
     );
   }
   const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
   if (proxy === undefined) {
-    throw new DeployError('not-found', `There is no proxy on ${host.name}.`);
+    throw new DeployError('not-found', t('There is no proxy on {0}.', host.name));
   }
   await stopContainer(engine, proxy.id, GRACE_SECONDS, signal);
   await removeContainer(engine, proxy.id, { force: true }, signal);
   await removeNetwork(engine, GATEWAY_NETWORK, signal);
-  return [`Container ${PROXY_CONTAINER} is removed.`, `Network ${GATEWAY_NETWORK} is removed.`];
+  return [t('Container {0} is removed.', PROXY_CONTAINER), t('Network {0} is removed.', GATEWAY_NETWORK)];
 }

@@ -4,6 +4,7 @@
  */
 import { setRestartPolicy } from '../docker/containers';
 import { removeImage } from '../docker/images';
+import { t } from '../l10n';
 import { type DeployEvent, type Finding, type HostState, type ServiceState, toDeployError } from '../model';
 import { isOurs, namesFileOf, readConf, routePaths, SETTINGS_FILE } from '../nginx/conf';
 import { cleanProxy, confOf, examineProxy, lookAtProxy } from '../nginx/proxy';
@@ -73,8 +74,8 @@ export async function repairHost(
           onNote(message);
           continue;
         }
-        failures.set(service, `${service}: ${message}`);
-        onNote(`${service}: ${message}`);
+        failures.set(service, t('{0}: {1}', service, message));
+        onNote(t('{0}: {1}', service, message));
       }
     }
     return failures;
@@ -87,7 +88,7 @@ export async function repairHost(
   await cleanShared(host, before, note, signal);
   for (const tag of await findTemporaryImages(host.engine, signal)) {
     await removeImage(host.engine, tag, signal);
-    note(`Removed the image ${tag}, left by a transfer that was cut.`);
+    note(t('Removed the image {0}, left by a transfer that was cut.', tag));
   }
   return { repaired, failed: [...failures.values()], left: unusual(await observeHost(host, signal)) };
 }
@@ -115,7 +116,7 @@ async function cleanShared(
   const { proxy } = await viewHost(engine, signal);
   if (found !== undefined && proxy?.state === 'running') {
     await cleanProxy(engine, proxy.id, SETTINGS_FILE, signal);
-    note('Removed what a switch that was cut had left.');
+    note(t('Removed what a switch that was cut had left.'));
   }
 }
 
@@ -152,7 +153,7 @@ async function repairService(
     const live = settled.live === undefined ? undefined : settled.slots[settled.live];
     if (live !== undefined && live.restart !== 'unless-stopped' && live.restart !== 'always') {
       await setRestartPolicy(host.engine, live.id, 'unless-stopped', signal);
-      note(`${live.name} comes back after a restart of the host.`);
+      note(t('{0} comes back after a restart of the host.', live.name));
     }
   } finally {
     await lock.release();
@@ -180,10 +181,10 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
   const filled = await startKept(run, { slot, container });
   if (!isUp) {
     await probeStage(run, proxy, filled);
-    note(`Started ${container.name}.`);
+    note(t('Started {0}.', container.name));
   }
   await switchStage(run, proxy, filled);
-  note(`nginx serves ${container.name}.`);
+  note(t('nginx serves {0}.', container.name));
 }
 
 /** True when the file on disk names what the workers serve, and nginx would take it at its next start. */

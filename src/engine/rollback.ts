@@ -2,6 +2,7 @@
  * Going live with what the host has already: the kept slot is started if need be, probed, switched to and drained.
  * Nothing is built and nothing is sent, so that neither the project nor its images are needed here.
  */
+import { t } from '../l10n';
 import {
   DeployError,
   type DeployResult,
@@ -50,8 +51,8 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
       run.service = serviceFromContainer(request.service, kept.container)?.service ?? service;
       return view;
     });
-    run.skip('build', 'Nothing to build: the kept slot is used.');
-    run.skip('transfer', 'Nothing to send: the kept slot is used.');
+    run.skip('build', t('Nothing to build: the kept slot is used.'));
+    run.skip('transfer', t('Nothing to send: the kept slot is used.'));
     const proxy = await run.during('proxy', async () => {
       await mendStoppedProxy(run);
       return proxyStage(run, host.engine);
@@ -76,18 +77,18 @@ function slotToServe({ host }: Run, view: ServiceView, wanted: SlotName | undefi
     kept.set(slot, container);
   }
   if (kept.size === 0) {
-    throw new DeployError('not-found', `There is no service ${service} on ${host.name}.`, {
-      hint: 'See what is there: blue-green status.',
+    throw new DeployError('not-found', t('There is no service {0} on {1}.', service, host.name), {
+      hint: t('See what is there: blue-green status.'),
     });
   }
   if (wanted !== undefined && wanted === live) {
-    throw new DeployError('usage', `${service} ${wanted} is live on ${host.name} already.`);
+    throw new DeployError('usage', t('{0} {1} is live on {2} already.', service, wanted, host.name));
   }
   const slot = wanted ?? (live === undefined ? [...kept.keys()][0] : otherSlot(live));
   const container = slot === undefined ? undefined : kept.get(slot);
   if (slot === undefined || container === undefined) {
-    throw new DeployError('not-found', `No earlier release of ${service} is kept on ${host.name}.`, {
-      hint: 'A release is kept when the next one goes live, unless "retire.old" is "remove".',
+    throw new DeployError('not-found', t('No earlier release of {0} is kept on {1}.', service, host.name), {
+      hint: t('A release is kept when the next one goes live, unless "retire.old" is "remove".'),
     });
   }
   return { slot, container };

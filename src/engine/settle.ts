@@ -1,5 +1,6 @@
 import { type ContainerDetails, removeContainer, renameContainer, stopContainer } from '../docker/containers';
 import { removeImage } from '../docker/images';
+import { t } from '../l10n';
 import { DeployError, slotContainer, type SlotName } from '../model';
 import { confPath } from '../nginx/conf';
 import { cleanProxy } from '../nginx/proxy';
@@ -38,10 +39,14 @@ export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): P
   }
   for (const [slot, container] of entries(view.slots)) {
     if (view.live !== undefined && slot !== view.live && container.running && !isKeptRunning(view)) {
-      const why = isLeftOpen(view)
-        ? 'It was left to connections that were still open, or its deployment was interrupted.'
-        : 'Its deployment was interrupted.';
-      run.note(`${container.name} runs without new requests. ${why} It is stopped and kept.`);
+      run.note(
+        isLeftOpen(view)
+          ? t(
+              '{0} runs without new requests. It was left to connections that were still open, or its deployment was interrupted. It is stopped and kept.',
+              container.name,
+            )
+          : t('{0} runs without new requests. Its deployment was interrupted. It is stopped and kept.', container.name),
+      );
       await drainSlot(run, proxy, { container, port: portOf(run.service, container) }, () => undefined, signal);
       await stopContainer(engine, container.id, run.service.retire.graceSeconds, signal);
       view = await viewService(run);
@@ -53,14 +58,14 @@ export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): P
 async function removeCandidate(run: Run, container: ContainerDetails): Promise<void> {
   await stopContainer(run.engine, container.id, CANDIDATE_GRACE_SECONDS, run.signal);
   await removeContainer(run.engine, container.id, { force: true }, run.signal);
-  run.note(`Removed ${container.name}: its deployment was interrupted before it went live.`);
+  run.note(t('Removed {0}: its deployment was interrupted before it went live.', container.name));
 }
 
 /** What a slot held before comes back, unless what took its place is live: then the deployment was all but done. */
 async function settleAside(run: Run, view: ServiceView, slot: SlotName, aside: ContainerDetails): Promise<void> {
   if (view.served?.slot === slot) {
     await removeContainer(run.engine, aside.id, { force: true }, run.signal);
-    run.note(`Removed ${aside.name}: the deployment that put it aside went live.`);
+    run.note(t('Removed {0}: the deployment that put it aside went live.', aside.name));
     return;
   }
   const inItsPlace = view.slots[slot];
@@ -69,14 +74,14 @@ async function settleAside(run: Run, view: ServiceView, slot: SlotName, aside: C
   }
   const name = slotContainer(view.service, slot);
   await renameContainer(run.engine, aside.id, name, run.unbroken());
-  run.note(`${name} holds again what it held before the interrupted deployment.`);
+  run.note(t('{0} holds again what it held before the interrupted deployment.', name));
 }
 
 /** Takes away the names that a transfer gave to an image and did not live to take back. */
 async function removeTemporaryImages(run: Run): Promise<void> {
   for (const tag of await findTemporaryImages(run.engine, run.signal, run.deployment)) {
     await removeImage(run.engine, tag, run.signal);
-    run.note(`Removed the image ${tag}, left by a transfer that was cut.`);
+    run.note(t('Removed the image {0}, left by a transfer that was cut.', tag));
   }
 }
 
@@ -84,7 +89,7 @@ async function removeTemporaryImages(run: Run): Promise<void> {
 export async function viewService({ engine, signal, service }: Run): Promise<ServiceView> {
   const [view] = (await viewHost(engine, signal, service.name)).services;
   if (view === undefined) {
-    throw new DeployError('internal', 'The host could not be observed.');
+    throw new DeployError('internal', t('The host could not be observed.'));
   }
   return view;
 }

@@ -4,6 +4,7 @@
  */
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
+import { formatNumber, t } from '../l10n';
 import type { TrafficCount } from '../model';
 
 /** Milliseconds between two requests. */
@@ -31,8 +32,10 @@ export const NO_TRAFFIC: TrafficCount = { sent: 0, failed: 0, longestMs: 0 };
 
 /** `1,842 requests, 0 failed, longest 210 ms` */
 export function describeTraffic({ sent, failed, longestMs }: TrafficCount): string {
-  const requests = sent === 1 ? '1 request' : `${sent.toLocaleString('en-US')} requests`;
-  return `${requests}, ${failed.toLocaleString('en-US')} failed, longest ${longestMs.toLocaleString('en-US')} ms`;
+  const [failures, longest] = [formatNumber(failed), formatNumber(longestMs)];
+  return sent === 1
+    ? t('1 request, {0} failed, longest {1} ms', failures, longest)
+    : t('{0} requests, {1} failed, longest {2} ms', formatNumber(sent), failures, longest);
 }
 
 export interface Traffic {
@@ -184,7 +187,7 @@ function send(
       signal: dropped,
       timeout: REQUEST_LIMIT_MS,
     });
-    request.once('timeout', () => request.destroy(new Error(`no answer in ${REQUEST_LIMIT_MS / 1000} s`)));
+    request.once('timeout', () => request.destroy(new Error(t('no answer in {0} s', REQUEST_LIMIT_MS / 1000))));
     request.once('error', (error) =>
       resolve({ kind: isTunnelError(error) ? 'tunnel' : 'failed', reason: error.message }),
     );
@@ -195,7 +198,7 @@ function send(
         resolve({ kind: isTunnelError(error) ? 'tunnel' : 'failed', reason: error.message }),
       );
       response.once('end', () =>
-        resolve(target.isGood(status) ? { kind: 'ok' } : { kind: 'failed', reason: `answered ${status}` }),
+        resolve(target.isGood(status) ? { kind: 'ok' } : { kind: 'failed', reason: t('answered {0}', status) }),
       );
     });
     request.end();

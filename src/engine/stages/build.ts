@@ -1,6 +1,7 @@
 import { buildImage } from '../../docker/build';
 import type { DockerEngine } from '../../docker/engine';
 import { type ImageDetails, inspectImage } from '../../docker/images';
+import { t } from '../../l10n';
 import { DeployError, LABEL, type Plan, type ServiceConfig } from '../../model';
 import type { Run } from '../context';
 
@@ -38,14 +39,14 @@ export async function buildStage(run: Run, builder: DockerEngine, plan: Plan): P
   );
   const image = await inspectImage(builder, reference, signal);
   if (image === undefined) {
-    throw new DeployError('build', 'The build ended well, but its image is not there.', {
-      hint: 'Look whether something cleans up images on the machine that builds.',
+    throw new DeployError('build', t('The build ended well, but its image is not there.'), {
+      hint: t('Look whether something cleans up images on the machine that builds.'),
     });
   }
   const built = `${image.os}/${image.architecture}`;
   if (built !== platform) {
-    throw new DeployError('build', `The image is built for ${built}, but ${run.host.name} runs ${platform}.`, {
-      hint: `Nothing was sent. Take base images that exist for ${platform}, and no other --platform after FROM.`,
+    throw new DeployError('build', t('The image is built for {0}, but {1} runs {2}.', built, run.host.name, platform), {
+      hint: t('Nothing was sent. Take base images that exist for {0}, and no other --platform after FROM.', platform),
     });
   }
   return { reference, image, port: servicePort(service, image) };
@@ -69,9 +70,9 @@ function servicePort(service: ServiceConfig, image: ImageDetails): number {
     throw new DeployError(
       'config',
       only === undefined
-        ? `It is not known on which port ${service.name} listens.`
-        : `The image exposes several ports: ${image.exposedPorts.join(', ')}.`,
-      { hint: 'Add one EXPOSE line to the Dockerfile, or say the port with --port or "port" in bluegreen.json.' },
+        ? t('It is not known on which port {0} listens.', service.name)
+        : t('The image exposes several ports: {0}.', image.exposedPorts.join(', ')),
+      { hint: t('Add one EXPOSE line to the Dockerfile, or say the port with --port or "port" in bluegreen.json.') },
     );
   }
   return only;

@@ -1,5 +1,6 @@
 import { type ContainerDetails } from '../../docker/containers';
-import { type DrainConfig, GATEWAY_NETWORK } from '../../model';
+import { formatNumber, t } from '../../l10n';
+import { type DrainChoice, type DrainConfig, GATEWAY_NETWORK } from '../../model';
 import { KEEPALIVE_MINIMUM_MS } from '../../nginx/conf';
 import { countDraining } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
@@ -15,7 +16,7 @@ const LONGEST_WAIT_MS = 24 * 60 * 60_000;
 
 /** `1 connection`, `3 connections` */
 export function countConnections(count: number): string {
-  return count === 1 ? '1 connection' : `${count} connections`;
+  return count === 1 ? t('1 connection') : t('{0} connections', formatNumber(count));
 }
 
 export interface Drained {
@@ -55,9 +56,7 @@ export async function drainSlot(
     }
     if (elapsed > Math.max(limits.timeoutMs, least)) {
       if (!isSaid) {
-        const what = { cut: 'cut now', leave: 'left to it', wait: 'waited for' }[limits.atTimeout];
-        const open = `Still open to ${slot.container.name} after ${Math.round(elapsed / 1000)} s`;
-        run.note(`${open}: ${countConnections(connections)}, ${what}.`, 'warning');
+        run.note(openText(slot.container.name, elapsed, connections, limits.atTimeout), 'warning');
         isSaid = true;
       }
       if (limits.atTimeout !== 'wait' || elapsed > LONGEST_WAIT_MS) {
@@ -65,5 +64,18 @@ export async function drainSlot(
       }
     }
     await pause(LOOK_EVERY_MS, signal);
+  }
+}
+
+function openText(container: string, elapsedMs: number, connections: number, choice: DrainChoice): string {
+  const seconds = Math.round(elapsedMs / 1000);
+  const open = countConnections(connections);
+  switch (choice) {
+    case 'cut':
+      return t('Still open to {0} after {1} s: {2}, cut now.', container, seconds, open);
+    case 'leave':
+      return t('Still open to {0} after {1} s: {2}, left to it.', container, seconds, open);
+    case 'wait':
+      return t('Still open to {0} after {1} s: {2}, waited for.', container, seconds, open);
   }
 }

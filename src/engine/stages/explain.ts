@@ -8,6 +8,7 @@ import {
   removeContainer,
   startContainer,
 } from '../../docker/containers';
+import { t } from '../../l10n';
 import { LABEL } from '../../model';
 import type { FilledSlot, ReadyProxy, Run } from '../context';
 import { type Answer, askSlot, isAccepted, requestHost } from '../probeClient';
@@ -19,29 +20,32 @@ const SOCKET_TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
 /** Characters of a body that are shown. */
 const SHOWN_BODY = 200;
 
-/** How a container ended: words that follow "started and", and what to do. */
+/** How a container of `slot` (`shop GREEN`) ended, and what to do. */
 export function explainEnd(
+  slot: string,
   container: Pick<ContainerDetails, 'oomKilled' | 'running' | 'exitCode'>,
   memoryBytes: number | undefined,
-): { readonly how: string; readonly hint: string } {
-  const settings = 'Environment variables and volumes are set with "run" in bluegreen.json.';
+): { readonly message: string; readonly hint: string } {
+  const look = t('Its last lines say why. Environment variables and volumes are set with "run" in bluegreen.json.');
   if (container.oomKilled) {
-    const limit = memoryBytes === undefined ? '' : ` (its limit is ${Math.round(memoryBytes / 1024 / 1024)} MB)`;
     return {
-      how: `ran out of memory${limit}`,
-      hint: 'Give it more memory with "run.memory", or look for a leak.',
+      message:
+        memoryBytes === undefined
+          ? t('{0} started and ran out of memory.', slot)
+          : t('{0} started and ran out of memory (its limit is {1} MB).', slot, Math.round(memoryBytes / 1024 / 1024)),
+      hint: t('Give it more memory with "run.memory", or look for a leak.'),
     };
   }
   if (container.running) {
-    return { how: 'was started again, by Docker or by somebody else', hint: `Its last lines say why. ${settings}` };
+    return { message: t('{0} started and was started again, by Docker or by somebody else.', slot), hint: look };
   }
   if (container.exitCode === 137) {
     return {
-      how: 'was killed (code 137)',
-      hint: 'Most often the host has run out of memory. Its last lines may say more.',
+      message: t('{0} started and was killed (code 137).', slot),
+      hint: t('Most often the host has run out of memory. Its last lines may say more.'),
     };
   }
-  return { how: `ended with code ${container.exitCode}`, hint: `Its last lines say why. ${settings}` };
+  return { message: t('{0} started and ended with code {1}.', slot, container.exitCode), hint: look };
 }
 
 /** What to do about a slot that runs but never answered well. */
@@ -59,19 +63,28 @@ export async function explainUnhealthy(
   }
   if (isAccepted(status, health.status)) {
     return health.body !== undefined && !last.body.includes(health.body)
-      ? `Its answer begins: ${JSON.stringify(last.body.slice(0, SHOWN_BODY))}. Correct "health.body" or "health.path".`
-      : `Its HEALTHCHECK says: ${container.healthOutput?.trim() || 'nothing yet'}. If it needs longer, raise "health.attempts".`;
+      ? t(
+          'Its answer begins: {0}. Correct "health.body" or "health.path".',
+          JSON.stringify(last.body.slice(0, SHOWN_BODY)),
+        )
+      : t(
+          'Its HEALTHCHECK says: {0}. If it needs longer, raise "health.attempts".',
+          container.healthOutput?.trim() || t('nothing yet'),
+        );
   }
   const location = last.headers['location'];
   if (status < 400 && location !== undefined) {
     return location.startsWith('https:')
-      ? `It redirects to ${location}. Send "X-Forwarded-Proto": "https" with "health.headers", or accept that status with "health.status".`
-      : `It redirects to ${location}. Accept that status with "health.status", or name another path.`;
+      ? t(
+          'It redirects to {0}. Send "X-Forwarded-Proto": "https" with "health.headers", or accept that status with "health.status".',
+          location,
+        )
+      : t('It redirects to {0}. Accept that status with "health.status", or name another path.', location);
   }
   if (status < 500) {
     return explainRefusal(run, proxy, filled, status);
   }
-  return `Look at the container's last lines, or accept that status with "health.status".`;
+  return t('Look at the container\'s last lines, or accept that status with "health.status".');
 }
 
 async function explainSilence(run: Run, proxy: ReadyProxy, filled: FilledSlot, last: Answer): Promise<string> {
@@ -79,18 +92,32 @@ async function explainSilence(run: Run, proxy: ReadyProxy, filled: FilledSlot, l
   const listening = await listeningPorts(run, proxy, filled.container.id);
   const onPort = listening.filter((it) => it.port === port);
   if (onPort.length > 0 && onPort.every((it) => it.loopback)) {
-    return `It listens on 127.0.0.1:${port} only, where nobody outside its container reaches it. Let it listen on 0.0.0.0.`;
+    return t(
+      'It listens on 127.0.0.1:{0} only, where nobody outside its container reaches it. Let it listen on 0.0.0.0.',
+      port,
+    );
   }
   if (onPort.length > 0) {
-    return last.failure === 'No answer in time.'
-      ? `It listens on port ${port}, but does not answer within ${run.service.health.timeoutMs / 1000} s. Raise "health.timeout", or look what ${run.service.health.path} waits for.`
-      : `It listens on port ${port}, but does not speak HTTP there. Where it speaks HTTPS, let it speak plain HTTP: nginx stands in front.`;
+    return last.failure?.code === 'too-late'
+      ? t(
+          'It listens on port {0}, but does not answer within {1} s. Raise "health.timeout", or look what {2} waits for.',
+          port,
+          run.service.health.timeoutMs / 1000,
+          run.service.health.path,
+        )
+      : t(
+          'It listens on port {0}, but does not speak HTTP there. Where it speaks HTTPS, let it speak plain HTTP: nginx stands in front.',
+          port,
+        );
   }
   const others = [...new Set(listening.filter((it) => !it.loopback).map((it) => it.port))];
   if (others.length > 0) {
-    return `It listens on port ${others.join(', ')}, not on ${port}. Correct --port, "port" or EXPOSE.`;
+    return t('It listens on port {0}, not on {1}. Correct --port, "port" or EXPOSE.', others.join(', '), port);
   }
-  return `Nothing listens on port ${port}. If it needs longer to start, raise "health.attempts" or "health.startPeriod".`;
+  return t(
+    'Nothing listens on port {0}. If it needs longer to start, raise "health.attempts" or "health.startPeriod".',
+    port,
+  );
 }
 
 /** Many frameworks refuse host names that they do not know. Asked with another one, such a service answers well. */
@@ -103,23 +130,35 @@ async function explainRefusal(run: Run, proxy: ReadyProxy, filled: FilledSlot, s
     }
     const answer = await askSlot(run, proxy, filled, other);
     if (answer.status !== undefined && isAccepted(answer.status, health.status)) {
-      const mend =
-        requestHost(route) === undefined
-          ? `Name the host that visitors use with "route", or send "Host" with "health.headers".`
-          : `Let the service accept ${asked}.`;
-      return `It answers ${status} when it is asked as ${asked}, and ${answer.status} when it is asked as ${other}. ${mend}`;
+      return requestHost(route) === undefined
+        ? t(
+            'It answers {0} when it is asked as {1}, and {2} when it is asked as {3}. Name the host that visitors use with "route", or send "Host" with "health.headers".',
+            status,
+            asked,
+            answer.status,
+            other,
+          )
+        : t(
+            'It answers {0} when it is asked as {1}, and {2} when it is asked as {3}. Let the service accept {1}.',
+            status,
+            asked,
+            answer.status,
+            other,
+          );
     }
   }
   switch (status) {
     case 401:
     case 403:
-      return `It asks for a login at ${health.path}. Name a path that is open to all with "health.path".`;
+      return t('It asks for a login at {0}. Name a path that is open to all with "health.path".', health.path);
     case 404:
-      return `There is nothing at ${health.path}. Name another path with --health or "health.path".`;
+      return t('There is nothing at {0}. Name another path with --health or "health.path".', health.path);
     case 405:
-      return `It does not take ${health.method} at ${health.path}. Choose another one with "health.method".`;
+      return t('It does not take {0} at {1}. Choose another one with "health.method".', health.method, health.path);
     default:
-      return `It does not like the request. Add what it needs with "health.headers", or accept that status with "health.status".`;
+      return t(
+        'It does not like the request. Add what it needs with "health.headers", or accept that status with "health.status".',
+      );
   }
 }
 

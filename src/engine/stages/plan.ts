@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { DockerEngine } from '../../docker/engine';
+import { t } from '../../l10n';
 import { DeployError, type EnvChanges, otherSlot, type ServiceConfig, type SlotName } from '../../model';
 import { exposedPorts } from '../../docker/dockerfile';
 import { confPath, renderConf, takesTheRest } from '../../nginx/conf';
@@ -37,7 +38,7 @@ export async function planStage(
   ]);
   const [serviceView] = view.services;
   if (serviceView === undefined) {
-    throw new DeployError('internal', 'The host could not be observed.');
+    throw new DeployError('internal', t('The host could not be observed.'));
   }
   const slot = slotToFill(serviceView);
   const conf = view.nginx === undefined ? undefined : confOf(view.nginx, service.name);
@@ -49,27 +50,38 @@ export async function planStage(
   const publish = service.proxy.publish;
   const warnings: string[] = [];
   if (commit?.dirty === true) {
-    warnings.push('The folder has changes that are not committed.');
+    warnings.push(t('The folder has changes that are not committed.'));
   }
   const rest = takesTheRest(service.route) && view.nginx !== undefined ? restTaker(view.nginx) : undefined;
   if (rest !== undefined && rest !== service.name) {
-    warnings.push(`${rest} answers for every host name already. Give ${service.name} a route.`);
+    warnings.push(t('{0} answers for every host name already. Give {1} a route.', rest, service.name));
   }
   for (const { path } of view.nginx === undefined ? [] : editedFiles(view.nginx, service.name)) {
-    warnings.push(`${path} was edited by hand. It will be replaced; a copy is kept beside it.`);
+    warnings.push(t('{0} was edited by hand. It will be replaced; a copy is kept beside it.', path));
   }
   if (view.proxy !== undefined && !view.proxy.ports.some((it) => it.hostPort === publish)) {
     const ports = view.proxy.ports.map((it) => it.hostPort).join(', ');
-    warnings.push(`The proxy publishes port ${ports === '' ? 'none' : ports}, not ${publish}.`);
+    warnings.push(
+      ports === ''
+        ? t('The proxy publishes no port, not {0}.', publish)
+        : t('The proxy publishes port {0}, not {1}.', ports, publish),
+    );
   }
   const { platform } = host.engine.info;
   if (builder.info.platform !== platform) {
     warnings.push(
-      `${host.name} runs ${platform}, and Docker on ${builder.description} runs ${builder.info.platform}. The image is built for ${platform}.`,
+      t(
+        '{0} runs {1}, and Docker on {2} runs {3}. The image is built for {4}.',
+        host.name,
+        platform,
+        builder.description,
+        builder.info.platform,
+        platform,
+      ),
     );
   }
   if (freeDiskBytes !== undefined && freeDiskBytes < LITTLE_DISK) {
-    warnings.push(`The disk of ${host.name} has only ${Math.round(freeDiskBytes / 1e6)} MB left for images.`);
+    warnings.push(t('The disk of {0} has only {1} MB left for images.', host.name, Math.round(freeDiskBytes / 1e6)));
   }
   return {
     view,
@@ -137,8 +149,8 @@ async function readDockerfile(service: ServiceConfig): Promise<string> {
   try {
     return await readFile(service.build.dockerfile, 'utf8');
   } catch (error) {
-    throw new DeployError('config', `There is no Dockerfile at ${service.build.dockerfile}.`, {
-      hint: 'Create one, or name another with --dockerfile or "build.dockerfile" in bluegreen.json.',
+    throw new DeployError('config', t('There is no Dockerfile at {0}.', service.build.dockerfile), {
+      hint: t('Create one, or name another with --dockerfile or "build.dockerfile" in bluegreen.json.'),
       cause: error,
     });
   }

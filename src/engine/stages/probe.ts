@@ -1,4 +1,5 @@
 import { type ContainerDetails, inspectContainer, lastLines } from '../../docker/containers';
+import { t } from '../../l10n';
 import { DeployError, type HealthConfig, type ProbeAttempt } from '../../model';
 import type { FilledSlot, ReadyProxy, Run } from '../context';
 import { type Answer, askSlot, isAccepted } from '../probeClient';
@@ -61,10 +62,11 @@ async function unhealthy(
 ): Promise<DeployError> {
   const container = await mustBeAlive(run, filled);
   const { attempts } = run.service.health;
-  const tries = attempts === 1 ? '1 try' : `${attempts} tries`;
+  const tries = attempts === 1 ? t('1 try') : t('{0} tries', attempts);
+  const why = reason ?? t('it was not healthy often enough.');
   return new DeployError(
     'unhealthy',
-    `${run.service.name} ${filled.slot} did not become healthy in ${tries}: ${reason ?? 'it was not healthy often enough.'}`,
+    t('{0} did not become healthy in {1}: {2}', `${run.service.name} ${filled.slot}`, tries, why),
     {
       hint: await explainUnhealthy(run, proxy, filled, container, answer),
       detail: await tail(run, container.id),
@@ -85,16 +87,16 @@ function verdictOn(
 ): Pick<ProbeAttempt, 'ok' | 'reason'> {
   const no = (reason: string): { ok: false; reason: string } => ({ ok: false, reason });
   if (status === undefined) {
-    return no(failure ?? 'No answer.');
+    return no(failure?.text ?? t('No answer.'));
   }
   if (!isAccepted(status, health.status)) {
-    return no(`Answered ${status}, accepted is ${health.status.join(', ')}.`);
+    return no(t('Answered {0}, accepted is {1}.', status, health.status.join(', ')));
   }
   if (health.body !== undefined && !body.includes(health.body)) {
-    return no(`Answered ${status}, but its body lacks ${JSON.stringify(health.body)}.`);
+    return no(t('Answered {0}, but its body lacks {1}.', status, JSON.stringify(health.body)));
   }
   if (container.health !== undefined && container.health !== 'healthy') {
-    return no(`Answered ${status}, but the image's own HEALTHCHECK says ${container.health}.`);
+    return no(t("Answered {0}, but the image's own HEALTHCHECK says {1}.", status, container.health));
   }
   return { ok: true, reason: undefined };
 }
@@ -114,13 +116,17 @@ async function mustBeAlive(run: Run, filled: FilledSlot): Promise<ContainerDetai
   const { id } = filled.container;
   const now = await inspectContainer(run.engine, id, run.signal);
   if (now === undefined) {
-    throw new DeployError('start', `The container of ${run.service.name} ${filled.slot} was removed by somebody else.`);
+    throw new DeployError(
+      'start',
+      t('The container of {0} {1} was removed by somebody else.', run.service.name, filled.slot),
+    );
   }
   if (now.running && now.restartCount === filled.container.restartCount && now.state === 'running') {
     return now;
   }
-  const { how, hint } = explainEnd(now, run.service.run.memoryBytes);
-  throw new DeployError('start', `${run.service.name} ${filled.slot} started and ${how}.`, {
+  const slot = `${run.service.name} ${filled.slot}`;
+  const { message, hint } = explainEnd(slot, now, run.service.run.memoryBytes);
+  throw new DeployError('start', message, {
     hint,
     detail: await tail(run, id),
   });

@@ -13,6 +13,7 @@ import { connectToNetwork, ensureNetwork } from '../../docker/networks';
 import { INCOMING } from '../../docker/parts';
 import { pullImage } from '../../docker/registry';
 import { transferImage } from '../../docker/transfer';
+import { t } from '../../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, throwIfCancelled, toDeployError } from '../../model';
 import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
 import { lookAtProxy, type ProxyView, waitForWorkers } from '../../nginx/proxy';
@@ -87,7 +88,7 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
   const say = (text: string): void => run.emit({ type: 'log', stage: 'proxy', source: 'engine', level: 'info', text });
   if ((await inspectImage(builder, image, signal)) === undefined) {
     try {
-      say(`Pulling ${image} on ${run.host.name}.`);
+      say(t('Pulling {0} on {1}.', image, run.host.name));
       await pullImage(engine, image, say, signal);
       return;
     } catch (error) {
@@ -95,7 +96,7 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
       if (code === 'cancelled') {
         throw error;
       }
-      say(`${run.host.name} cannot pull ${image}: ${message} Pulling it here.`);
+      say(t('{0} cannot pull {1}: {2} Pulling it here.', run.host.name, image, message));
     }
     try {
       await pullImage(builder, image, say, signal);
@@ -103,16 +104,16 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
       const cause = toDeployError(error);
       throw new DeployError(
         'proxy',
-        `The image ${image} for the proxy can be pulled neither on ${run.host.name} nor here.`,
+        t('The image {0} for the proxy can be pulled neither on {1} nor here.', image, run.host.name),
         {
-          hint: 'Check the network, or name an image that is there with "proxy.image" in bluegreen.json.',
+          hint: t('Check the network, or name an image that is there with "proxy.image" in bluegreen.json.'),
           detail: cause.detail ?? cause.message,
           cause,
         },
       );
     }
   }
-  say(`Sending ${image} to ${run.host.name}.`);
+  say(t('Sending {0} to {1}.', image, run.host.name));
   await transferImage(
     builder,
     engine,
@@ -146,13 +147,15 @@ async function startProxy(run: Run, id: string): Promise<void> {
     const { message } = toDeployError(error);
     if (/already allocated|already in use|address in use/i.test(message)) {
       const port = run.service.proxy.publish;
-      throw new DeployError('proxy', `Port ${port} of ${run.host.name} is used by another program.`, {
-        hint: `Stop that program, or publish the proxy on another port with --publish or "proxy.publish" in bluegreen.json.`,
+      throw new DeployError('proxy', t('Port {0} of {1} is used by another program.', port, run.host.name), {
+        hint: t(
+          'Stop that program, or publish the proxy on another port with --publish or "proxy.publish" in bluegreen.json.',
+        ),
         detail: message,
         cause: error,
       });
     }
-    throw new DeployError('proxy', `The proxy on ${run.host.name} cannot be started.`, {
+    throw new DeployError('proxy', t('The proxy on {0} cannot be started.', run.host.name), {
       detail: message,
       cause: error,
     });
@@ -167,8 +170,8 @@ async function waitUntilReady(run: Run, id: string): Promise<void> {
       throw error;
     }
     const lines = await lastLines(run.engine, id, 5, AbortSignal.timeout(10_000));
-    throw new DeployError('proxy', `nginx does not run in the proxy on ${run.host.name}.`, {
-      hint: `Look at its log with \`docker logs ${PROXY_CONTAINER}\` there.`,
+    throw new DeployError('proxy', t('nginx does not run in the proxy on {0}.', run.host.name), {
+      hint: t('Look at its log with `docker logs {0}` there.', PROXY_CONTAINER),
       detail: lines.join('\n'),
       cause: error,
     });
@@ -179,7 +182,7 @@ async function waitUntilReady(run: Run, id: string): Promise<void> {
 async function removeStockWelcome(run: Run, id: string): Promise<void> {
   const view = await lookAtProxy(run.engine, id, [], run.signal);
   for (const conf of view.confs.filter((it) => isStockWelcome(it.text))) {
-    run.note(`Removing ${conf.path}, the welcome page of the image.`);
+    run.note(t('Removing {0}, the welcome page of the image.', conf.path));
     await execInContainer(run.engine, id, ['rm', '-f', conf.path], { timeoutMs: 10_000, signal: run.signal });
   }
 }
@@ -192,14 +195,14 @@ async function inspectReady(run: Run, id: string, seen: ProxyView | undefined): 
   ]);
   const address = details?.networks[GATEWAY_NETWORK]?.ipAddress;
   if (details === undefined || address === undefined || address === '') {
-    throw new DeployError('proxy', `The proxy on ${run.host.name} has no address on ${GATEWAY_NETWORK}.`);
+    throw new DeployError('proxy', t('The proxy on {0} has no address on {1}.', run.host.name, GATEWAY_NETWORK));
   }
   if (view.client === undefined) {
     throw new DeployError(
       'proxy',
-      `The proxy's image ${details.image} has neither curl nor wget, which the probe needs.`,
+      t("The proxy's image {0} has neither curl nor wget, which the probe needs.", details.image),
       {
-        hint: `Use the official nginx image, or add curl to yours. nginx reads its sites from ${CONF_DIRECTORY}.`,
+        hint: t('Use the official nginx image, or add curl to yours. nginx reads its sites from {0}.', CONF_DIRECTORY),
       },
     );
   }
@@ -215,9 +218,14 @@ function publishedPort(run: Run, proxy: ContainerDetails): number {
   }
   throw new DeployError(
     'proxy',
-    `The proxy on ${run.host.name} publishes port ${ports.join(', ') || 'none'}, not ${wanted}.`,
+    ports.length === 0
+      ? t('The proxy on {0} publishes no port, not {1}.', run.host.name, wanted)
+      : t('The proxy on {0} publishes port {1}, not {2}.', run.host.name, ports.join(', '), wanted),
     {
-      hint: `Publish ${ports[0] ?? wanted} (--publish or "proxy.publish"), or remove the proxy first: blue-green remove --proxy.`,
+      hint: t(
+        'Publish {0} (--publish or "proxy.publish"), or remove the proxy first: blue-green remove --proxy.',
+        ports[0] ?? wanted,
+      ),
     },
   );
 }

@@ -1,6 +1,7 @@
 import { type ContainerDetails, removeContainer, setRestartPolicy, stopContainer } from '../../docker/containers';
 import type { DockerEngine } from '../../docker/engine';
 import { type ImageDetails, listImages, removeImage } from '../../docker/images';
+import { t } from '../../l10n';
 import { LABEL } from '../../model';
 import type { Run } from '../context';
 import { releaseTime } from '../identity';
@@ -45,16 +46,19 @@ export async function retireStage(
     await pruneImages(each, { service: service.name, keep: keepImages, olderThan }, view, signal);
   }
   if (old === undefined) {
-    return 'There was no old slot.';
+    return t('There was no old slot.');
   }
   if (isLeft) {
-    return `${old.name} runs on for ${countConnections(drained.connections)}. The next deployment stops it.`;
+    return t('{0} runs on for {1}. The next deployment stops it.', old.name, countConnections(drained.connections));
   }
-  return {
-    stop: `${old.name} is stopped and kept.`,
-    keep: `${old.name} is left running.`,
-    remove: `${old.name} is removed.`,
-  }[what];
+  switch (what) {
+    case 'stop':
+      return t('{0} is stopped and kept.', old.name);
+    case 'keep':
+      return t('{0} is left running.', old.name);
+    case 'remove':
+      return t('{0} is removed.', old.name);
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   startContainer,
   stopContainer,
 } from '../../docker/containers';
+import { t } from '../../l10n';
 import {
   DeployError,
   GATEWAY_NETWORK,
@@ -65,7 +66,7 @@ export async function startStage(
     run.unbroken(),
   );
   run.undo.push({
-    what: `container ${slotContainer(service.name, slot)}`,
+    what: t('container {0}', slotContainer(service.name, slot)),
     run: async (undoSignal) => {
       await stopContainer(engine, id, UNDO_GRACE_SECONDS, undoSignal);
       await removeContainer(engine, id, { force: true }, undoSignal);
@@ -86,15 +87,19 @@ export async function startSlot(run: Run, id: string, slot: FilledSlot['slot'], 
     if (signal.aborted) {
       throw cause;
     }
-    throw new DeployError('start', `The container of ${run.service.name} ${slot} cannot be started: ${cause.message}`, {
-      hint: 'Check "run" in bluegreen.json and the command of the image.',
-      detail: (await lastLines(engine, id, 10, AbortSignal.timeout(10_000))).join('\n'),
-      cause,
-    });
+    throw new DeployError(
+      'start',
+      t('The container of {0} {1} cannot be started: {2}', run.service.name, slot, cause.message),
+      {
+        hint: t('Check "run" in bluegreen.json and the command of the image.'),
+        detail: (await lastLines(engine, id, 10, AbortSignal.timeout(10_000))).join('\n'),
+        cause,
+      },
+    );
   }
   const container = await inspectContainer(engine, id, signal);
   if (container === undefined) {
-    throw new DeployError('start', `The container of ${run.service.name} ${slot} was removed by somebody else.`);
+    throw new DeployError('start', t('The container of {0} {1} was removed by somebody else.', run.service.name, slot));
   }
   return { slot, container, port };
 }
@@ -109,7 +114,7 @@ export interface KeptSlot {
 export async function startKept(run: Run, { slot, container }: KeptSlot): Promise<FilledSlot> {
   if (!container.running) {
     run.undo.push({
-      what: `the start of ${container.name}`,
+      what: t('the start of {0}', container.name),
       run: (undoSignal) => stopContainer(run.engine, container.id, run.service.retire.graceSeconds, undoSignal),
     });
   }
@@ -139,7 +144,7 @@ async function stepAside(run: Run, proxy: ReadyProxy, slot: SlotName, view: Serv
   }
   await renameContainer(engine, old.id, asideContainer(service.name, slot), run.unbroken());
   run.undo.push({
-    what: `the previous container of ${slot}`,
+    what: t('the previous container of {0}', slot),
     run: async (undoSignal) => {
       await renameContainer(engine, old.id, old.name, undoSignal);
       if (wasRunning) {

@@ -1,4 +1,5 @@
 import { execInContainer } from '../../docker/containers';
+import { t } from '../../l10n';
 import { DeployError, type SlotName } from '../../model';
 import { EDITED_SUFFIX, markerAnswer } from '../../nginx/conf';
 import {
@@ -76,12 +77,15 @@ async function keepEdited(run: Run, proxy: ReadyProxy, path: string): Promise<vo
     signal: run.signal,
   });
   if (exitCode !== 0) {
-    throw new DeployError('nginx-refused', `${path} was edited by hand, and no copy of it could be kept.`, {
-      hint: 'Look whether the disk of the host is full.',
+    throw new DeployError('nginx-refused', t('{0} was edited by hand, and no copy of it could be kept.', path), {
+      hint: t('Look whether the disk of the host is full.'),
       detail: stderr,
     });
   }
-  run.note(`${path} was edited by hand. It is replaced; the edited one is kept as ${copy} in the proxy.`, 'warning');
+  run.note(
+    t('{0} was edited by hand. It is replaced; the edited one is kept as {1} in the proxy.', path, copy),
+    'warning',
+  );
 }
 
 function mustHaveSwitched(run: Run, verdict: SwitchVerdict): void {
@@ -89,33 +93,44 @@ function mustHaveSwitched(run: Run, verdict: SwitchVerdict): void {
     case 'switched':
       return;
     case 'refused':
-      throw new DeployError('nginx-refused', 'nginx refuses the new configuration. The old one serves, untouched.', {
+      throw new DeployError('nginx-refused', t('nginx refuses the new configuration. The old one serves, untouched.'), {
         hint: /duplicate (default server|location)/.test(verdict.output)
-          ? `Another service answers for the same requests already. Give ${run.service.name} another host name or path with "route".`
-          : 'nginx says why below. Files of other services and your own in conf.d count as well.',
+          ? t(
+              'Another service answers for the same requests already. Give {0} another host name or path with "route".',
+              run.service.name,
+            )
+          : t('nginx says why below. Files of other services and your own in conf.d count as well.'),
         detail: verdict.output,
       });
     case 'reverted':
       throw new DeployError(
         'nginx-refused',
-        'nginx did not take the new configuration over. The previous one is back.',
+        t('nginx did not take the new configuration over. The previous one is back.'),
         {
-          hint: 'Look at the log of the proxy.',
+          hint: t('Look at the log of the proxy.'),
           detail: verdict.output,
         },
       );
     case 'busy':
-      throw new DeployError('nginx-refused', "Another service's switch of nginx does not end. Nothing was changed.", {
-        hint: 'Look at the log of the proxy, and deploy again.',
-      });
+      throw new DeployError(
+        'nginx-refused',
+        t("Another service's switch of nginx does not end. Nothing was changed."),
+        {
+          hint: t('Look at the log of the proxy, and deploy again.'),
+        },
+      );
     case 'unwritten':
-      throw new DeployError('nginx-refused', 'The new nginx configuration could not be written. The old one serves.', {
-        hint: 'Look whether the disk of the host is full.',
-        detail: verdict.output,
-      });
+      throw new DeployError(
+        'nginx-refused',
+        t('The new nginx configuration could not be written. The old one serves.'),
+        {
+          hint: t('Look whether the disk of the host is full.'),
+          detail: verdict.output,
+        },
+      );
     case 'broken':
-      throw new DeployError('nginx-refused', 'nginx confirms neither the new configuration nor the previous one.', {
-        hint: 'Look at the status and at the log of the proxy before you deploy again.',
+      throw new DeployError('nginx-refused', t('nginx confirms neither the new configuration nor the previous one.'), {
+        hint: t('Look at the status and at the log of the proxy before you deploy again.'),
         detail: verdict.output,
       });
   }

@@ -2,6 +2,7 @@ import type { DockerEngine } from '../../docker/engine';
 import { removeImage } from '../../docker/images';
 import { INCOMING } from '../../docker/parts';
 import { removeLeftovers, transferImage, type TransferResult } from '../../docker/transfer';
+import { t } from '../../l10n';
 import { toDeployError } from '../../model';
 import type { Run } from '../context';
 import { freeDiskBytes } from '../disk';
@@ -20,7 +21,7 @@ export async function transferStage(run: Run, source: DockerEngine, built: Built
   const { host, engine, service, signal } = run;
   const { transport } = host;
   // The name is of this release alone, so that taking it back is right whether or not it was given already.
-  run.undo.push({ what: 'the sent image', run: (undoSignal) => removeImage(engine, reference, undoSignal) });
+  run.undo.push({ what: t('the sent image'), run: (undoSignal) => removeImage(engine, reference, undoSignal) });
   const { transfer: how } = service;
   if (how.way === 'registry') {
     return throughRegistry(run, source, image, reference, how.repository);
@@ -69,7 +70,7 @@ async function transfer(
           ...(totalBytes !== undefined && { total: totalBytes }),
           unit: 'bytes',
           rate: Math.round((bytes * 1000) / Math.max(1, now - begin)),
-          message: `${layersText(layersSent, layersSkipped)}, ${compression}`,
+          message: [layersText(layersSent, layersSkipped), compression].join(', '),
         });
       },
     },
@@ -79,7 +80,9 @@ async function transfer(
 
 /** `1 layer sent, 7 already there` */
 export function layersText(sent: number, skipped: number): string {
-  return `${sent} ${sent === 1 ? 'layer' : 'layers'} sent, ${skipped} already there`;
+  return sent === 1
+    ? t('1 layer sent, {0} already there', skipped)
+    : t('{0} layers sent, {1} already there', sent, skipped);
 }
 
 /** The connection may have broken because the host's Docker was restarted. */

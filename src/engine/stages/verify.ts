@@ -1,3 +1,4 @@
+import { t } from '../../l10n';
 import { DeployError, type ServiceConfig } from '../../model';
 import type { ReadyProxy, Run } from '../context';
 import { isAccepted, requestHost } from '../probeClient';
@@ -57,8 +58,8 @@ export async function trafficToLive(run: Run, proxy: ReadyProxy): Promise<Traffi
   }
   traffic.drop();
   run.traffic = NO_TRAFFIC;
-  const why = traffic.failures()[0] ?? `no answer in ${FIRST_LIMIT_MS / 1000} s`;
-  run.note(`The live slot does not work (${why}). Requests are counted from the switch on.`, 'warning');
+  const why = traffic.failures()[0] ?? t('no answer in {0} s', FIRST_LIMIT_MS / 1000);
+  run.note(t('The live slot does not work ({0}). Requests are counted from the switch on.', why), 'warning');
   return undefined;
 }
 
@@ -84,11 +85,9 @@ export async function verifyStage(run: Run, traffic: Traffic): Promise<void> {
   while (traffic.count().sent - before < ENOUGH_REQUESTS && performance.now() < until) {
     await pause(50, run.signal);
     mustBeServed(run, traffic);
-    if (traffic.unavailable() !== undefined) {
-      run.note(
-        `Requests cannot be sent through this connection (${traffic.unavailable()}), so none were counted.`,
-        'warning',
-      );
+    const why = traffic.unavailable();
+    if (why !== undefined) {
+      run.note(t('Requests cannot be sent through this connection ({0}), so none were counted.', why), 'warning');
       return;
     }
   }
@@ -101,9 +100,9 @@ export function mustBeServed(run: Run, traffic: Traffic): void {
   if (failed > allowed) {
     throw new DeployError(
       'verify',
-      `${failed} of ${sent} requests through nginx failed: ${traffic.failures().join('; ')}.`,
+      t('{0} of {1} requests through nginx failed: {2}.', failed, sent, traffic.failures().join('; ')),
       {
-        hint: `Up to ${allowed} are put up with ("verify.allowedFailures"). Look at the service's log.`,
+        hint: t('Up to {0} are put up with ("verify.allowedFailures"). Look at the service\'s log.', allowed),
       },
     );
   }

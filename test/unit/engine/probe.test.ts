@@ -12,10 +12,10 @@ test("curl's answer is read: status, headers, why there is none", () => {
     body: '',
     failure: undefined,
   });
-  assert.match(parseAnswer('curl', 7, '', 'curl: (7) Failed to connect', 1).failure ?? '', /refused/);
-  assert.match(parseAnswer('curl', 28, '', 'curl: (28) Operation timed out', 1).failure ?? '', /in time/);
-  assert.match(parseAnswer('curl', 6, '', 'curl: (6) Could not resolve host', 1).failure ?? '', /no name/);
-  assert.match(parseAnswer('curl', 52, '', 'curl: (52) Empty reply', 1).failure ?? '', /without an HTTP answer/);
+  assert.match(parseAnswer('curl', 7, '', 'curl: (7) Failed to connect', 1).failure?.text ?? '', /refused/);
+  assert.match(parseAnswer('curl', 28, '', 'curl: (28) Operation timed out', 1).failure?.text ?? '', /in time/);
+  assert.match(parseAnswer('curl', 6, '', 'curl: (6) Could not resolve host', 1).failure?.text ?? '', /no name/);
+  assert.match(parseAnswer('curl', 52, '', 'curl: (52) Empty reply', 1).failure?.text ?? '', /without an HTTP answer/);
   assert.equal(
     parseAnswer('curl', 0, 'HTTP/1.1 200 OK\r\nA: b\r\n\r\n{"ok": true}\n\nmore', '', 1).body,
     '{"ok": true}\n\nmore',
@@ -29,7 +29,7 @@ test("busybox wget's answer is read", () => {
   const answer = parseAnswer('wget', 1, '', stderr, 3);
   assert.equal(answer.status, 500);
   assert.match(
-    parseAnswer('wget', 1, '', "wget: can't connect to remote host: Connection refused", 1).failure ?? '',
+    parseAnswer('wget', 1, '', "wget: can't connect to remote host: Connection refused", 1).failure?.text ?? '',
     /refused/,
   );
 });
@@ -61,13 +61,13 @@ test('the request is put to curl and wget: method, headers, time, body', () => {
 
 test('the end of a container in words', () => {
   const end = { oomKilled: false, running: false, exitCode: 3 };
-  assert.equal(explainEnd(end, undefined).how, 'ended with code 3');
-  assert.match(explainEnd({ ...end, running: true }, undefined).how, /started again/);
+  assert.equal(explainEnd('shop GREEN', end, undefined).message, 'shop GREEN started and ended with code 3.');
+  assert.match(explainEnd('shop GREEN', { ...end, running: true }, undefined).message, /started again/);
   assert.equal(
-    explainEnd({ ...end, oomKilled: true, exitCode: 137 }, 64 * 1024 * 1024).how,
+    explainEnd('shop GREEN', { ...end, oomKilled: true, exitCode: 137 }, 64 * 1024 * 1024).message,
     'ran out of memory (its limit is 64 MB)',
   );
-  assert.match(explainEnd({ ...end, exitCode: 137 }, undefined).how, /killed/);
+  assert.match(explainEnd('shop GREEN', { ...end, exitCode: 137 }, undefined).message, /killed/);
 });
 
 test('statuses are accepted by number or by class', () => {
