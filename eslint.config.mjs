@@ -68,7 +68,7 @@ export default tseslint.config(
     rules: { 'no-restricted-syntax': ['error', ...spokenLiterals] },
   },
   architecture(
-    ['src/model.ts', 'src/protocol.ts'],
+    ['src/model.ts', 'src/protocol.ts', 'src/stageNames.ts'],
     [],
     layers.map((name) => `\\./${name}`),
   ),

@@ -4,8 +4,9 @@ import type { DeployEvent, DeployResult } from '../model';
 import { STAGES } from '../model';
 import type { KeptRun, RunKind, RunPhase } from './history';
 import { t } from '../l10n';
+import { stageName } from '../stageNames';
 import { plainText } from './plainText';
-import { stageActivity, stageLabel } from './stageWords';
+import { stageActivity, stageLabel, statusText } from './stageWords';
 import { hostLabel } from './treeRows';
 import { countConnections, formatBytes, formatDuration } from './units';
 
@@ -125,35 +126,36 @@ export function joinSentences(...sentences: (string | undefined)[]): string {
   return [...new Set(sentences.filter((it) => it !== undefined && it !== ''))].join(' ');
 }
 
+/** `build: done (2.1 s), shop:20260101` */
+function stageLine({ stage, status, ms, message }: DeployEvent & { readonly type: 'stage' }): string {
+  const outcome = ms === undefined ? statusText(status) : `${statusText(status)} (${formatDuration(ms)})`;
+  return t('{0}: {1}', stageName(stage), [outcome, message].filter((it) => it !== undefined).join(', '));
+}
+
 /** One line of the log channel for an event; undefined for those that would only repeat each other. */
 export function logLine(event: DeployEvent): { level: 'info' | 'warning' | 'error'; text: string } | undefined {
   switch (event.type) {
     case 'plan': {
       const { plan } = event;
+      const release = `${plan.service} ${plan.release}`;
+      const live = plan.live ?? t('no slot');
       return {
         level: 'info',
-        text: `plan: ${plan.service} ${plan.release} to slot ${plan.slot} at ${plan.host}, live is ${plan.live ?? 'none'}, proxy: ${plan.proxy}`,
+        text: t('plan: {0} to slot {1} at {2}, live is {3}', release, plan.slot, hostLabel(plan.host), live),
       };
     }
-    case 'stage': {
-      const took = event.ms === undefined ? '' : ` in ${formatDuration(event.ms)}`;
-      const message = event.message === undefined ? '' : `: ${event.message}`;
-      return {
-        level: event.status === 'failed' ? 'error' : 'info',
-        text: `${event.stage} ${event.status}${took}${message}`,
-      };
-    }
+    case 'stage':
+      return { level: event.status === 'failed' ? 'error' : 'info', text: stageLine(event) };
     case 'log':
-      return { level: event.level, text: `${event.stage} | ${plainText(event.text)}` };
+      return { level: event.level, text: [stageName(event.stage), plainText(event.text)].join(' | ') };
     case 'probe': {
       const { attempt, status, ms, ok, reason } = event.probe;
-      return {
-        level: 'info',
-        text: `probe ${event.slot} try ${attempt}: ${ok ? 'healthy' : 'not healthy'}, status ${status ?? 'none'}, ${formatDuration(ms)}${reason === undefined ? '' : `, ${reason}`}`,
-      };
+      const verdict = reason ?? (ok ? t('healthy') : t('not healthy'));
+      const answer = status === undefined ? formatDuration(ms) : `${status}, ${formatDuration(ms)}`;
+      return { level: 'info', text: t('probe of {0}, try {1}: {2} ({3})', event.slot, attempt, verdict, answer) };
     }
     case 'conf':
-      return { level: 'info', text: `nginx configuration ${event.path} is changed` };
+      return { level: 'info', text: t('nginx configuration {0} is changed', event.path) };
     case 'result': {
       const { summary, error } = event.result;
       const text = joinSentences(error?.message, summary, error?.hint);

@@ -1,30 +1,11 @@
 /** The stages in the person's words. */
-import type { Stage, StageStatus } from '../model';
 import { t } from '../l10n';
+import type { Stage, StageStatus } from '../model';
+import { stageName } from '../stageNames';
 
 export function stageLabel(stage: Stage): string {
-  switch (stage) {
-    case 'plan':
-      return t('Plan');
-    case 'build':
-      return t('Build');
-    case 'transfer':
-      return t('Transfer');
-    case 'proxy':
-      return t('Proxy');
-    case 'start':
-      return t('Start');
-    case 'probe':
-      return t('Probe');
-    case 'switch':
-      return t('Switch');
-    case 'verify':
-      return t('Verify');
-    case 'drain':
-      return t('Drain');
-    case 'retire':
-      return t('Retire');
-  }
+  const name = stageName(stage);
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 /** What is being done while a stage runs. */

@@ -8,7 +8,7 @@ import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES } from '../model';
 import { namesFileOf, readConf } from '../nginx/conf';
 import { confOf, editedFiles, type ProxyView } from '../nginx/proxy';
 import { inWords, lockInWords } from './lock';
-import { stageName } from './stageNames';
+import { stageName } from '../stageNames';
 import { asideContainer, type HostExamination, isCandidate, type ServiceView, type Slots } from './observe';
 import { serviceFromContainer } from './release';
 

@@ -4,7 +4,7 @@
  * it is the owner's heartbeat. It needs no shell, no image from anywhere and no clock: whether an owner lives is seen by
  * whether the heartbeat moves.
  */
-import { stageName } from './stageNames';
+import { stageName } from '../stageNames';
 import { isConflict, isNotFound, isRefusal } from '../docker/errors';
 import {
   createContainer,

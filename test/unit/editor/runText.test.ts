@@ -55,7 +55,7 @@ test('the log has one line an event, errors as errors, and leaves out what is on
   assert.equal(logLine({ ...base, type: 'progress', stage: 'build', done: 1, unit: 'steps' }), undefined);
   assert.deepEqual(logLine({ ...base, type: 'stage', stage: 'build', status: 'done', ms: 2_100 }), {
     level: 'info',
-    text: 'build done in 2.1 s',
+    text: 'build: done (2.1 s)',
   });
   assert.equal(logLine({ ...base, type: 'stage', stage: 'build', status: 'failed' })?.level, 'error');
   const end = logLine({ ...base, type: 'result', result: failed({ detail: 'last line' }) });

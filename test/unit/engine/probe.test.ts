@@ -65,7 +65,7 @@ test('the end of a container in words', () => {
   assert.match(explainEnd('shop GREEN', { ...end, running: true }, undefined).message, /started again/);
   assert.equal(
     explainEnd('shop GREEN', { ...end, oomKilled: true, exitCode: 137 }, 64 * 1024 * 1024).message,
-    'ran out of memory (its limit is 64 MB)',
+    'shop GREEN started and ran out of memory (its limit is 64 MB).',
   );
   assert.match(explainEnd('shop GREEN', { ...end, exitCode: 137 }, undefined).message, /killed/);
 });

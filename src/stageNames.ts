@@ -1,5 +1,5 @@
 /** The stages as they are called inside a sentence. */
-import { t } from '../l10n';
+import { t } from './l10n';
 
 /** The word for a stage's name as another machine wrote it down; a name that is not known stays as it is. */
 export function stageName(stage: string): string {
