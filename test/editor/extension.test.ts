@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, test, type TestContext } from 'node:test';
 import type { Frame } from 'playwright-core';
 import { type App, assertNothingLeft, containers, get, images } from '../integration/fixtures';
 import type { Host } from '../machines/host';
-import { Traffic } from '../machines/traffic';
+import { Traffic, type TrafficOptions } from '../machines/traffic';
 import { violations } from './accessibility';
 import { activationMs } from './activation';
 import { type Editor, openEditor } from './driver';
@@ -35,11 +35,11 @@ after(async () => {
  * A test of the shared window, with a picture of how it ended. Each begins with nothing open, and says itself what it
  * needs on the host, so that one that fails does not take others with it.
  */
-function step(name: string, run: () => Promise<void>): void {
-  test(name, { timeout: DEPLOYED * 2 }, async () => {
+function step(name: string, run: (t: TestContext) => Promise<void>): void {
+  test(name, { timeout: DEPLOYED * 2 }, async (t) => {
     await editor.tidy();
     try {
-      await run();
+      await run(t);
     } catch (error) {
       await editor.screenshot(`extension-${name}`);
       await stopRuns();
@@ -47,6 +47,13 @@ function step(name: string, run: () => Promise<void>): void {
     }
     await editor.screenshot(`extension-${name}`);
   });
+}
+
+/** Clients of the site, who are gone when the step is over, however it ends. */
+function startTraffic(t: TestContext, more: Partial<TrafficOptions> = {}): Traffic {
+  const traffic = Traffic.start({ url: `${host.url}/`, ...more });
+  t.after(() => traffic.stop());
+  return traffic;
 }
 
 /** After a failure: ends the deployment that may be under way, and waits until it is taken back. */
@@ -174,9 +181,9 @@ step('the tree shows the live slot', async () => {
   await slots.row(['production', 'uptimer', /^BLUE live/]);
 });
 
-step('the second release from the menu of the Dockerfile, under traffic', async () => {
+step('the second release from the menu of the Dockerfile, under traffic', async (t) => {
   app.setVersion('2');
-  const traffic = Traffic.start({ url: `${host.url}/` });
+  const traffic = startTraffic(t);
   await editor.openView('Explorer');
   await editor.explorer.menu('Dockerfile', /^Deploy/);
   await editor.pick('production');
@@ -250,12 +257,12 @@ for (const [stage, activity, more] of [
 ] as const) {
   step(
     `cancelled at ${stage} by the button of the progress: a named state, the live slot serves throughout`,
-    async () => {
+    async (t) => {
       await production.serve('GREEN');
       const good = readFileSync(path.join(app.folder, 'Dockerfile'), 'utf8');
       app.setVersion('3');
       app.write('Dockerfile', `${good}${more}`);
-      const traffic = Traffic.start({ url: `${host.url}/` });
+      const traffic = startTraffic(t);
       try {
         await cancelAt(activity);
         const ended = await editor.notification(/was cancelled\. GREEN is live at production/, DEPLOYED);
@@ -274,10 +281,14 @@ for (const [stage, activity, more] of [
 
 step(
   'cancelled while connections finish: the new slot is live, and nobody who is being answered is cut off',
-  async () => {
+  async (t) => {
     await production.serve('GREEN');
     app.setVersion('3');
-    const traffic = Traffic.start({ url: `${host.url}/`, slow: { path: '/slow?s=15', clients: 3 } });
+    // Whoever holds a WebSocket keeps the drain waiting for its whole limit: time enough for a click.
+    const traffic = startTraffic(t, {
+      slow: { path: '/slow?s=15', clients: 3 },
+      webSocket: { path: '/ws', clients: 1 },
+    });
     await cancelAt('Letting open connections finish');
     const ended = await editor.notification(
       /was not finished\. BLUE is live at production\. The old slot was not retired; the next deployment does\./,
