@@ -171,6 +171,15 @@ async function buildAll() {
       if (file === 'dist/cli.js' && foreign !== undefined) {
         throw new Error(`The CLI must not contain the editor, but imports ${foreign}.`);
       }
+      const copied = [...separateFiles].find(
+        ([source, built]) =>
+          path.relative(root, source) in inputs &&
+          builds[0] === options &&
+          path.basename(built) !== path.basename(file),
+      );
+      if (copied !== undefined && !file.endsWith('.map')) {
+        throw new Error(`${file} must load ${copied[1]}, not hold a copy of it.`);
+      }
       if (!file.endsWith('.map')) {
         console.log(`${file.padEnd(24)} ${(bytes / 1024).toFixed(0).padStart(5)} KB`);
       }

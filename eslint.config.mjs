@@ -29,6 +29,10 @@ const spokenLiterals = [
   `CallExpression[callee.property.name=/^(note|skip|onNote|log)$/] > ${spoken.words}.arguments`,
   `Property[key.name=/^(message|hint|detail|reason|summary|text|what|how|why|says)$/] > ${spoken.words}.value`,
 ].map((selector) => ({ selector, message: spoken.message }));
+const spokenTooEarly = {
+  selector: 'CallExpression[callee.name="t"]:not(:function CallExpression)',
+  message: 'While a module is loaded no translator is there yet: say it in a function.',
+};
 
 /** One rule set for a part of the tree: which owned packages and which upper folders it must not import. */
 function architecture(files, allowedPackages, forbiddenFolders, ignores = []) {
@@ -65,7 +69,7 @@ export default tseslint.config(
   {
     files: ['src/**'],
     ignores: ['src/cli.ts', 'src/cli/**'],
-    rules: { 'no-restricted-syntax': ['error', ...spokenLiterals] },
+    rules: { 'no-restricted-syntax': ['error', ...spokenLiterals, spokenTooEarly] },
   },
   architecture(
     ['src/model.ts', 'src/protocol.ts', 'src/stageNames.ts'],
