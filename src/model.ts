@@ -403,6 +403,9 @@ export interface PlannedTransfer {
 
 /* ---------- events ---------- */
 
+/** Stages that wait for what may never come. */
+export type WaitingStage = Extract<Stage, 'probe' | 'drain'>;
+
 interface EventBase {
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -458,6 +461,15 @@ export type DeployEvent =
   | (EventBase & { readonly type: 'conf'; readonly path: string; readonly before: string; readonly after: string })
   | (EventBase & { readonly type: 'traffic'; readonly traffic: TrafficCount })
   | (EventBase & { readonly type: 'drain'; readonly connections: number; readonly oldWorkers: number })
+  | (EventBase & {
+      /** What is left of a wait that does not last for ever. */
+      readonly type: 'wait';
+      readonly stage: WaitingStage;
+      /** Tries of the probe, milliseconds of the drain. */
+      readonly left: number;
+      /** What the configuration gives; a person may have given more. */
+      readonly given: number;
+    })
   | (EventBase & { readonly type: 'result'; readonly result: DeployResult });
 
 /** The last event of a run. Also the last line of `--json`. */

@@ -14,6 +14,7 @@ export const PANEL_ACTIONS = [
   'approve',
   'decline',
   'cancel',
+  'keepWaiting',
   'deploy',
   'deployAgain',
   'rollback',

@@ -9,7 +9,12 @@ const MIN_FAILED = 4;
 /** The requests through nginx during the switch as bars, those that failed hanging from the top. */
 export class TrafficChart {
   readonly element = element('figure', 'traffic');
-  private readonly svg = svgElement('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img' });
+  private readonly svg = svgElement('svg', {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    // Where there is less room the bars are narrower, not smaller.
+    preserveAspectRatio: 'none',
+    role: 'img',
+  });
   private readonly caption = element('figcaption');
   private shown = '';
 

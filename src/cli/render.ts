@@ -63,6 +63,7 @@ export function renderEvent(
       break;
     case 'traffic':
     case 'conf':
+    case 'wait':
     case 'result':
       break;
   }

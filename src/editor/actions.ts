@@ -1,8 +1,16 @@
 /** What commands, panel buttons and message buttons have in common. */
 import * as vscode from 'vscode';
-import { DeployError, type ServiceState, SLOT_NAMES, slotContainer, type SlotName, toDeployError } from '../model';
-import type { App } from './app';
+import {
+  DeployError,
+  type HostState,
+  type ServiceState,
+  SLOT_NAMES,
+  slotContainer,
+  type SlotName,
+  toDeployError,
+} from '../model';
 import { t } from '../l10n';
+import type { Parts } from './parts';
 import { pickHost } from './pickHost';
 import { openPosition } from './problems';
 import { joinSentences } from './runText';
@@ -18,7 +26,7 @@ export type HostPurpose = 'deploy' | 'plan' | 'rollback';
 
 /** Asks for the host and remembers the answer for this workspace, purpose and service. */
 export async function chooseHost(
-  app: App,
+  app: Parts,
   purpose: HostPurpose,
   title: string,
   target: Target,
@@ -37,20 +45,56 @@ export async function chooseHost(
 }
 
 /** Repeats a run on the same host, with the configuration as it is now. `approved`: its plan has been read already. */
-export async function deployAgain(app: App, run: RunRecord, approved?: boolean): Promise<void> {
+export async function deployAgain(app: Parts, run: RunRecord, approved?: boolean): Promise<void> {
   if (run.origin !== undefined) {
     await app.runner.deploy(await reloadTarget(run.origin, run.service), run.host, approved);
   }
 }
 
-/** Goes back from what a run has made live. The configuration helps where it can still be read. */
-export async function rollbackRun(app: App, run: RunRecord): Promise<void> {
-  const target = run.origin && (await reloadTarget(run.origin, run.service).catch(() => undefined));
-  await app.runner.rollback(run.host, run.service, target);
+/**
+ * Goes back from what a run has made live, after the person was told from what to what: the run may be one of long ago.
+ * The configuration helps where it can still be read.
+ */
+export async function rollbackRun(app: Parts, run: RunRecord): Promise<void> {
+  if (await confirmRollback(await serviceOnHost(app, run.host, run.service))) {
+    const target = run.origin && (await reloadTarget(run.origin, run.service).catch(() => undefined));
+    await app.runner.rollback(run.host, run.service, target);
+  }
+}
+
+/** Says what a rollback would do, and asks whether it is to be done. */
+export async function confirmRollback({ host, service }: ServiceOnHost): Promise<boolean> {
+  const previous = service.slots.find((slot) => !slot.live);
+  const goBack = t('Roll Back');
+  const answer = await vscode.window.showWarningMessage(
+    previous === undefined
+      ? t('Roll back {0} on {1}?', service.name, hostLabel(host))
+      : t('Roll back {0} on {1} to {2}?', service.name, hostLabel(host), previous.name),
+    {
+      modal: true,
+      detail: [
+        previous?.release === undefined ? undefined : t('It runs release {0}.', previous.release),
+        t('The kept slot is started, probed and switched to. No request is lost.'),
+      ]
+        .filter((line) => line !== undefined)
+        .join('\n'),
+    },
+    goBack,
+  );
+  return answer === goBack;
+}
+
+/** A service as it is now. Throws `not-found` when the host does not have it. */
+export async function serviceOnHost(app: Parts, host: string, name: string): Promise<ServiceOnHost> {
+  const service = (await lookAt(app, host)).services.find((it) => it.name === name);
+  if (service === undefined) {
+    throw new DeployError('not-found', t('{0} is not on {1}.', name, hostLabel(host)));
+  }
+  return { host, service };
 }
 
 /** Opens a service in the browser. */
-export async function openSite(app: App, host: string, service: string): Promise<void> {
+export async function openSite(app: Parts, host: string, service: string): Promise<void> {
   const state = await lookAt(app, host);
   const found = state.services.find((it) => it.name === service);
   if (found?.live === undefined) {
@@ -66,7 +110,7 @@ export async function openSite(app: App, host: string, service: string): Promise
 }
 
 /** Follows a service's log: of one slot, or of both interleaved. */
-export function showServiceLogs(app: App, host: string, service: string, slot?: SlotName): void {
+export function showServiceLogs(app: Parts, host: string, service: string, slot?: SlotName): void {
   const slots = slot === undefined ? SLOT_NAMES : [slot];
   const name = slot === undefined ? service : `${service} ${slot}`;
   app.logs.show(
@@ -77,10 +121,7 @@ export function showServiceLogs(app: App, host: string, service: string, slot?: 
 }
 
 /** The services of a host as they are now. Throws what makes the host unreachable. */
-export async function lookAt(
-  app: App,
-  host: string,
-): Promise<Extract<ReturnType<App['hosts']['view']>, { kind: 'seen' }>['state']> {
+export async function lookAt(app: Parts, host: string): Promise<HostState> {
   const view = await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Window, title: t('Blue-Green: looking at {0}…', hostLabel(host)) },
     () => app.hosts.observe(host),
@@ -97,7 +138,7 @@ export interface ServiceOnHost {
 }
 
 /** Asks for one of the known hosts; undefined when dismissed. */
-export async function chooseKnownHost(app: App, title: string): Promise<string | undefined> {
+export async function chooseKnownHost(app: Parts, title: string): Promise<string | undefined> {
   const hosts = app.hostList.all();
   if (hosts.length === 0) {
     return pickHost(title, app.hostList, { last: undefined, configured: [] }, true);
@@ -107,7 +148,7 @@ export async function chooseKnownHost(app: App, title: string): Promise<string |
 
 /** Asks for a service that is on a host; undefined when dismissed. */
 export async function chooseService(
-  app: App,
+  app: Parts,
   title: string,
   wanted: (service: ServiceState) => boolean,
   none: string,
@@ -136,7 +177,7 @@ export async function chooseService(
 }
 
 /** Tells why a command could not do its work. A dismissed question or a cancel needs no words. */
-export function showError(app: App, error: unknown): void {
+export function showError(app: Parts, error: unknown): void {
   const cause = toDeployError(error);
   if (cause.code === 'cancelled') {
     return;

@@ -10,6 +10,7 @@ import { Documents } from './documents';
 import { createLog } from './log';
 import { LogChannels } from './logChannels';
 import { Panels } from './panels';
+import type { Parts } from './parts';
 import { plainText } from './plainText';
 import { openPosition, Problems } from './problems';
 import { EditorQuestions } from './questions';
@@ -24,7 +25,7 @@ import { hostLabel } from './treeRows';
 const STOP_LIMIT_MS = 4_000;
 
 /** All parts of the editor, wired once. Constructing it registers everything and reads nothing from disk or network. */
-export class App {
+export class App implements Parts {
   readonly hosts: HostStore;
   readonly hostList: HostList;
   readonly runs: RunStore;
@@ -98,6 +99,9 @@ export class App {
         break;
       case 'cancel':
         this.runs.cancel(run.id);
+        break;
+      case 'keepWaiting':
+        run.patience.keepWaiting();
         break;
       case 'deploy':
         await deployAgain(this, run, true);

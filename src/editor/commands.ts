@@ -5,33 +5,34 @@ import {
   chooseHost,
   chooseKnownHost,
   chooseService,
+  confirmRollback,
   type HostPurpose,
-  lookAt,
   openSite,
+  serviceOnHost,
   type ServiceOnHost,
   showError,
   showServiceLogs,
   withProgress,
 } from './actions';
-import type { App } from './app';
 import { COMMAND_IDS, type CommandId } from './commandIds';
 import type { ServiceInFile } from './configEditing';
 import { createConfiguration } from './createConfiguration';
 import { loadEngine } from './engineLoader';
 import { t } from '../l10n';
+import type { Parts } from './parts';
 import { pickHost } from './pickHost';
 import { openShellTerminal } from './shellTerminal';
-import type { TreeNode } from './slotsTree';
+import type { TreeNode } from './shownRows';
 import { drill, repair } from './repair';
 import { personHere } from './runner';
 import { runTitle } from './runText';
 import type { RunRecord } from './runs';
-import { chooseTarget, reloadTarget, type Target, targetNamed } from './target';
+import { chooseTarget, chooseTargetNamed, reloadTarget, type Target } from './target';
 import { hostLabel, type Row } from './treeRows';
 
 /** What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a code lens. */
 type Argument = vscode.Uri | Row | ServiceInFile | undefined;
-type Command = (app: App, argument: Argument) => Promise<void>;
+type Command = (app: Parts, argument: Argument) => Promise<void>;
 
 /** Every command, in one place. A missing or misspelt one does not compile. */
 const COMMANDS: Readonly<Record<CommandId, Command>> = {
@@ -58,7 +59,7 @@ const COMMANDS: Readonly<Record<CommandId, Command>> = {
 };
 
 /** Registers all commands. Each exists from then on; one that cannot do its work says why. */
-export function registerCommands(app: App): vscode.Disposable {
+export function registerCommands(app: Parts): vscode.Disposable {
   return vscode.Disposable.from(
     ...COMMAND_IDS.map((id) =>
       vscode.commands.registerCommand(id, async (argument: unknown) => {
@@ -72,14 +73,14 @@ export function registerCommands(app: App): vscode.Disposable {
   );
 }
 
-async function deploy(app: App, argument: Argument): Promise<void> {
+async function deploy(app: Parts, argument: Argument): Promise<void> {
   const chosen = await chooseDeployment(app, 'deploy', argument);
   if (chosen !== undefined) {
     await app.runner.deploy(chosen.target, chosen.host);
   }
 }
 
-async function plan(app: App, argument: Argument): Promise<void> {
+async function plan(app: Parts, argument: Argument): Promise<void> {
   const chosen = await chooseDeployment(app, 'plan', argument);
   if (chosen !== undefined) {
     await app.runner.plan(chosen.target, chosen.host);
@@ -88,7 +89,7 @@ async function plan(app: App, argument: Argument): Promise<void> {
 
 /** What is to be deployed where. A row of the tree names the host, and the service too if it is one. */
 async function chooseDeployment(
-  app: App,
+  app: Parts,
   purpose: HostPurpose,
   argument: Argument,
 ): Promise<{ target: Target; host: string } | undefined> {
@@ -110,11 +111,11 @@ function targetOf(argument: Argument): Promise<Target | undefined> {
     return reloadTarget({ folder: path.dirname(argument.file.fsPath), dockerfile: undefined }, argument.inFile);
   }
   return isRow(argument) && argument.kind === 'service'
-    ? targetNamed(argument.service)
+    ? chooseTargetNamed(argument.service)
     : chooseTarget(fileOf(argument));
 }
 
-async function rollback(app: App, argument: Argument): Promise<void> {
+async function rollback(app: Parts, argument: Argument): Promise<void> {
   const chosen =
     (isServiceInFile(argument) ? await chooseHostOf(app, argument) : serviceOf(app, argument)) ??
     (await chooseService(
@@ -123,48 +124,23 @@ async function rollback(app: App, argument: Argument): Promise<void> {
       (service) => service.slots.some((slot) => !slot.live),
       t('No service has a kept slot to go back to.'),
     ));
-  if (chosen === undefined) {
-    return;
-  }
-  const { host, service } = chosen;
-  const previous = service.slots.find((slot) => !slot.live);
-  const goBack = t('Roll Back');
-  const answer = await vscode.window.showWarningMessage(
-    previous === undefined
-      ? t('Roll back {0} on {1}?', service.name, hostLabel(host))
-      : t('Roll back {0} on {1} to {2}?', service.name, hostLabel(host), previous.name),
-    {
-      modal: true,
-      detail: [
-        previous?.release === undefined ? undefined : t('It runs release {0}.', previous.release),
-        t('The kept slot is started, probed and switched to. No request is lost.'),
-      ]
-        .filter((line) => line !== undefined)
-        .join('\n'),
-    },
-    goBack,
-  );
-  if (answer === goBack) {
-    await app.runner.rollback(host, service.name, undefined);
+  if (chosen !== undefined && (await confirmRollback(chosen))) {
+    await app.runner.rollback(chosen.host, chosen.service.name, undefined);
   }
 }
 
 /** Where a service that a file names is to be rolled back. Throws `cancelled` when the question is dismissed. */
-async function chooseHostOf(app: App, argument: ServiceInFile): Promise<ServiceOnHost> {
+async function chooseHostOf(app: Parts, argument: ServiceInFile): Promise<ServiceOnHost> {
   const target = await targetOf(argument);
   const title = t('Blue-Green: roll back {0} on…', argument.inFile);
   const host = target && (await chooseHost(app, 'rollback', title, target));
   if (host === undefined) {
     throw cancelledError();
   }
-  const service = (await lookAt(app, host)).services.find((it) => it.name === argument.inFile);
-  if (service === undefined) {
-    throw new DeployError('not-found', t('{0} is not on {1}.', argument.inFile, hostLabel(host)));
-  }
-  return { host, service };
+  return serviceOnHost(app, host, argument.inFile);
 }
 
-async function switchTo(app: App, argument: Argument): Promise<void> {
+async function switchTo(app: Parts, argument: Argument): Promise<void> {
   const chosen = await chooseSlot(app, t('Blue-Green: switch'), argument, (slot) => !slot.live);
   if (chosen === undefined) {
     return;
@@ -181,21 +157,21 @@ async function switchTo(app: App, argument: Argument): Promise<void> {
   }
 }
 
-async function repairRow(app: App, argument: Argument): Promise<void> {
+async function repairRow(app: Parts, argument: Argument): Promise<void> {
   const host = isRow(argument) ? argument.host : await chooseKnownHost(app, t('Blue-Green: repair'));
   if (host !== undefined) {
     await repair(app, host, isRow(argument) && argument.kind === 'service' ? argument.service : undefined);
   }
 }
 
-async function drillRow(app: App, argument: Argument): Promise<void> {
+async function drillRow(app: Parts, argument: Argument): Promise<void> {
   const host = isRow(argument) ? argument.host : await chooseKnownHost(app, t('Blue-Green: would it come back?'));
   if (host !== undefined) {
     await drill(app, host);
   }
 }
 
-async function cancel(app: App): Promise<void> {
+async function cancel(app: Parts): Promise<void> {
   const run = await chooseRun(
     app.runs.active(),
     t('Blue-Green: cancel'),
@@ -206,7 +182,7 @@ async function cancel(app: App): Promise<void> {
   }
 }
 
-async function showPanel(app: App): Promise<void> {
+async function showPanel(app: Parts): Promise<void> {
   const active = app.runs.active();
   const run = await chooseRun(
     active.length === 1 ? active : app.runs.all(),
@@ -240,7 +216,7 @@ async function chooseRun(runs: readonly RunRecord[], title: string, none: Deploy
   return picked?.run;
 }
 
-async function showLogs(app: App, argument: Argument): Promise<void> {
+async function showLogs(app: Parts, argument: Argument): Promise<void> {
   if (isRow(argument) && argument.kind === 'proxy') {
     const { host } = argument;
     app.logs.show(host, `${PROXY_CONTAINER} @ ${hostLabel(host)}`, [PROXY_CONTAINER]);
@@ -254,7 +230,7 @@ async function showLogs(app: App, argument: Argument): Promise<void> {
   }
 }
 
-async function stopLogs(app: App): Promise<void> {
+async function stopLogs(app: Parts): Promise<void> {
   const { names } = app.logs;
   const [first] = names;
   if (first === undefined) {
@@ -267,7 +243,7 @@ async function stopLogs(app: App): Promise<void> {
   }
 }
 
-async function restart(app: App, argument: Argument): Promise<void> {
+async function restart(app: Parts, argument: Argument): Promise<void> {
   const chosen = await chooseSlot(app, t('Blue-Green: restart'), argument, (slot) => slot.state === 'running');
   if (chosen === undefined) {
     return;
@@ -294,7 +270,7 @@ async function restart(app: App, argument: Argument): Promise<void> {
   app.tree.refresh(host);
 }
 
-async function shell(app: App, argument: Argument): Promise<void> {
+async function shell(app: Parts, argument: Argument): Promise<void> {
   if (isRow(argument) && argument.kind === 'proxy') {
     openShellTerminal(app.hosts, argument.host, PROXY_CONTAINER);
     return;
@@ -305,7 +281,7 @@ async function shell(app: App, argument: Argument): Promise<void> {
   }
 }
 
-async function showConf(app: App, argument: Argument): Promise<void> {
+async function showConf(app: Parts, argument: Argument): Promise<void> {
   const chosen =
     serviceOf(app, argument) ??
     (await chooseService(app, t('Blue-Green: show nginx configuration'), () => true, t('No service is on this host.')));
@@ -321,7 +297,7 @@ async function showConf(app: App, argument: Argument): Promise<void> {
 }
 
 /** Copies what a row stands for: a host, a service, a container, or a message. */
-async function copy(_app: App, argument: Argument): Promise<void> {
+async function copy(_app: Parts, argument: Argument): Promise<void> {
   if (isRow(argument)) {
     await vscode.env.clipboard.writeText(copiedText(argument));
   }
@@ -342,7 +318,7 @@ function copiedText(row: Row): string {
   }
 }
 
-async function site(app: App, argument: Argument): Promise<void> {
+async function site(app: Parts, argument: Argument): Promise<void> {
   const chosen =
     serviceOf(app, argument) ??
     (await chooseService(
@@ -356,7 +332,7 @@ async function site(app: App, argument: Argument): Promise<void> {
   }
 }
 
-async function remove(app: App, argument: Argument): Promise<void> {
+async function remove(app: Parts, argument: Argument): Promise<void> {
   if (isRow(argument) && argument.kind === 'proxy') {
     await removeWith(app, argument.host, t('Remove the proxy from {0}?', hostLabel(argument.host)), {
       detail: t('Its container and the network are removed. Services must be removed first.'),
@@ -391,7 +367,7 @@ async function remove(app: App, argument: Argument): Promise<void> {
 }
 
 async function removeWith(
-  app: App,
+  app: Parts,
   host: string,
   question: string,
   { detail, work }: { detail: string; work: (signal: AbortSignal) => Promise<string[]> },
@@ -409,11 +385,11 @@ async function removeWith(
   }
 }
 
-function configure(app: App, argument: Argument): Promise<void> {
+function configure(app: Parts, argument: Argument): Promise<void> {
   return createConfiguration(fileOf(argument), app.hostList.recent().slice(0, 1));
 }
 
-async function addHost(app: App): Promise<void> {
+async function addHost(app: Parts): Promise<void> {
   const host = await pickHost(t('Blue-Green: add a host'), app.hostList, { last: undefined, configured: [] }, true);
   if (host !== undefined) {
     await app.hostList.add(host);
@@ -421,7 +397,7 @@ async function addHost(app: App): Promise<void> {
   }
 }
 
-async function removeHost(app: App, argument: Argument): Promise<void> {
+async function removeHost(app: Parts, argument: Argument): Promise<void> {
   const hosts = app.hostList.all();
   if (hosts.length === 0) {
     throw new DeployError('usage', t('There is no host in the list.'));
@@ -435,7 +411,7 @@ async function removeHost(app: App, argument: Argument): Promise<void> {
   }
 }
 
-function refresh(app: App, argument: Argument): Promise<void> {
+function refresh(app: Parts, argument: Argument): Promise<void> {
   app.tree.refresh(isRow(argument) ? argument.host : undefined);
   return Promise.resolve();
 }
@@ -445,7 +421,7 @@ function fileOf(argument: Argument): vscode.Uri | undefined {
 }
 
 /** The service that a row stands for, as last seen. */
-function serviceOf(app: App, argument: Argument): ServiceOnHost | undefined {
+function serviceOf(app: Parts, argument: Argument): ServiceOnHost | undefined {
   if (!isRow(argument) || (argument.kind !== 'service' && argument.kind !== 'slot')) {
     return undefined;
   }
@@ -456,7 +432,7 @@ function serviceOf(app: App, argument: Argument): ServiceOnHost | undefined {
 
 /** The slot that a row stands for, or one that the person picks. */
 async function chooseSlot(
-  app: App,
+  app: Parts,
   title: string,
   argument: Argument,
   wanted: (slot: SlotState) => boolean,

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { DeployError } from '../model';
+import { distinguish, wholePath } from './distinguish';
 import { CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
 import { t } from '../l10n';
@@ -47,8 +48,13 @@ async function chooseDockerfile(): Promise<vscode.Uri | undefined> {
   if (found.length === 1) {
     return first;
   }
+  const places = distinguish(
+    found,
+    () => '',
+    (uri) => [vscode.workspace.asRelativePath(uri), wholePath(uri.fsPath)],
+  );
   const picked = await vscode.window.showQuickPick(
-    found.map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri })),
+    found.map((uri, index) => ({ label: places[index] ?? '', uri })),
     { title: t('Blue-Green: configuration for which Dockerfile?'), placeHolder: t('Dockerfile') },
   );
   return picked?.uri;

@@ -112,7 +112,7 @@ function heading(run: KeptRun, phase: RunPhase): Heading {
       snapshot?.current === undefined
         ? t('Connecting to {0}…', hostLabel(run.host))
         : t('{0}…', stageActivity(snapshot.current));
-    return { tone: 'running', text, hint: undefined, detail: undefined };
+    return { tone: 'running', text, hint: waitHint(snapshot), detail: undefined };
   }
   if (run.kind === 'plan' && run.snapshot?.plan !== undefined) {
     return {
@@ -128,6 +128,21 @@ function heading(run: KeptRun, phase: RunPhase): Heading {
     hint: t('Look at the Slots view for what the host serves now. The next deployment cleans up what was left.'),
     detail: undefined,
   };
+}
+
+/** What is left of the wait that is under way; undefined as long as that is more than half of what it is given. */
+function waitHint(snapshot: DeploymentSnapshot | undefined): string | undefined {
+  const wait = snapshot?.wait;
+  if (wait === undefined || snapshot?.current !== wait.stage || wait.left > wait.given / 2) {
+    return undefined;
+  }
+  const isOver = snapshot.stages.some(({ stage, status }) => stage === wait.stage && status !== 'running');
+  if (isOver || (wait.stage === 'drain' && snapshot.drain?.connections === 0)) {
+    return undefined;
+  }
+  return wait.stage === 'probe'
+    ? t('Tries left before it is given up: {0}.', formatNumber(wait.left))
+    : t('The wait for open connections ends in {0}.', formatDuration(Math.ceil(wait.left / 1000) * 1000));
 }
 
 function stageRows(run: KeptRun, phase: RunPhase): StageRow[] {
@@ -349,24 +364,32 @@ function actions(run: KeptRun, phase: RunPhase): ActionButton[] {
     return [button('approve', t('Deploy'), true), button('decline', t('Cancel'))];
   }
   if (phase === 'running') {
-    return run.kind === 'plan' ? [] : [button('cancel', t('Cancel'))];
+    const isWaiting = waitHint(run.snapshot) !== undefined;
+    return [
+      ...(isWaiting ? [button('keepWaiting', t('Keep Waiting'), true)] : []),
+      ...(run.kind === 'plan' ? [] : [button('cancel', t('Cancel'))]),
+    ];
   }
   const result = run.snapshot?.result;
   const repeatable = run.origin !== undefined;
   if (run.kind === 'plan' && result === undefined) {
     return repeatable ? [button('deploy', t('Deploy'), true)] : [];
   }
+  const plan = run.snapshot?.plan;
+  // Also a deployment that was not finished may have made its slot live.
+  const isNewLive = run.kind === 'deploy' && result !== undefined && result.live === plan?.slot;
+  const back = isNewLive && plan?.live !== undefined ? [button('rollback', t('Roll Back'))] : [];
   if (result?.ok === true) {
-    const back = run.kind === 'deploy' && run.snapshot?.plan?.live !== undefined;
     return [
       button('openSite', t('Open Site'), true),
-      ...(back ? [button('rollback', t('Roll Back'))] : []),
+      ...back,
       ...(repeatable ? [button('deployAgain', t('Deploy Again'))] : []),
       button('containerLogs', t('Show Container Logs')),
     ];
   }
   return [
     ...(repeatable ? [button('deployAgain', t('Deploy Again'), true)] : []),
+    ...back,
     ...(result?.error?.position === undefined ? [] : [button('openSource', t('Open the File'))]),
     ...(hasLastLines(result) ? [button('lastLines', t("Show Container's Last Lines"))] : []),
     button('showLog', t('Show Log')),

@@ -1,14 +1,14 @@
 /** Repair and the restart drill, as commands on a host. */
 import * as vscode from 'vscode';
 import { withProgress } from './actions';
-import type { App } from './app';
 import { loadEngine } from './engineLoader';
 import { t } from '../l10n';
+import type { Parts } from './parts';
 import { personHere } from './runner';
 import { hostLabel } from './treeRows';
 
 /** Ends every unusual state that needs no person, of one service or of the whole host, and says what was done. */
-export async function repair(app: App, host: string, service: string | undefined): Promise<void> {
+export async function repair(app: Parts, host: string, service: string | undefined): Promise<void> {
   const name = service ?? hostLabel(host);
   try {
     const { repaired, failed, left } = await withProgress(t('Repairing {0}…', name), async (signal) => {
@@ -30,7 +30,7 @@ export async function repair(app: App, host: string, service: string | undefined
 }
 
 /** Says whether everything comes back when the host restarts now. Nothing is touched. */
-export async function drill(app: App, host: string): Promise<void> {
+export async function drill(app: Parts, host: string): Promise<void> {
   const { comesBack, reasons, services } = await withProgress(t('Looking at {0}…', hostLabel(host)), async (signal) => {
     const { drillHost } = await loadEngine();
     return app.hosts.use(host, signal, (open) => drillHost(open, signal));

@@ -167,6 +167,7 @@ export function logLine(event: DeployEvent): { level: 'info' | 'warning' | 'erro
     case 'progress':
     case 'traffic':
     case 'drain':
+    case 'wait':
       return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { hostname, userInfo } from 'node:os';
 import * as vscode from 'vscode';
+import type { Patience } from '../engine/patience';
 import {
   cancelledError,
   type DeployError,
@@ -49,7 +50,7 @@ export class Runner {
   /** Deploys, after the person has read the plan unless they have already or do not want to. */
   deploy(target: Target, host: string, approved = !readSetting('planFirst', true)): Promise<Outcome> {
     const { service, origin } = target;
-    return this.carryOut('deploy', service.name, host, origin, async ({ id, emit, signal }) => {
+    return this.carryOut('deploy', service.name, host, origin, async ({ id, emit, signal, patience }) => {
       if (!approved) {
         await this.withProgress(id, 'plan', () => this.preview(target, host, emit, signal));
         this.show(id, false);
@@ -61,7 +62,7 @@ export class Runner {
       await this.withProgress(id, 'deploy', async () => {
         const { deploy } = await loadEngine();
         await this.withEngines(service, host, signal, (onHost, build) =>
-          deploy({ service, host: onHost, build: build.engine, person: personHere() }, emit, signal),
+          deploy({ service, host: onHost, build: build.engine, person: personHere(), patience }, emit, signal),
         );
       });
     });
@@ -69,12 +70,12 @@ export class Runner {
 
   /** Goes back to the kept slot. `target` matters only for a slot that another tool made. */
   rollback(host: string, service: string, target: Target | undefined): Promise<Outcome> {
-    return this.carryOut('rollback', service, host, target?.origin, ({ id, emit, signal }) =>
+    return this.carryOut('rollback', service, host, target?.origin, ({ id, emit, signal, patience }) =>
       this.withProgress(id, 'rollback', async () => {
         const { rollback } = await loadEngine();
         await this.parts.hosts.use(host, signal, (onHost) =>
           rollback(
-            { service, host: onHost, person: personHere(), ...(target && { config: target.service }) },
+            { service, host: onHost, person: personHere(), patience, ...(target && { config: target.service }) },
             emit,
             signal,
           ),
@@ -85,11 +86,11 @@ export class Runner {
 
   /** Makes the named slot live, as a rollback does. */
   switchTo(host: string, service: string, slot: SlotName): Promise<Outcome> {
-    return this.carryOut('switch', service, host, undefined, ({ id, emit, signal }) =>
+    return this.carryOut('switch', service, host, undefined, ({ id, emit, signal, patience }) =>
       this.withProgress(id, 'switch', async () => {
         const { switchSlot } = await loadEngine();
         await this.parts.hosts.use(host, signal, (onHost) =>
-          switchSlot({ service, host: onHost, to: slot, person: personHere() }, emit, signal),
+          switchSlot({ service, host: onHost, to: slot, person: personHere(), patience }, emit, signal),
         );
       }),
     );
@@ -141,7 +142,7 @@ export class Runner {
     service: string,
     host: string,
     origin: Origin | undefined,
-    work: (run: { id: string; emit: Emit; signal: AbortSignal }) => Promise<void>,
+    work: (run: { id: string; emit: Emit; signal: AbortSignal; patience: Patience }) => Promise<void>,
   ): Promise<Outcome> {
     const { runs, hostList, problems } = this.parts;
     const other = runs.activeOn(service, host);
@@ -149,7 +150,7 @@ export class Runner {
       this.sayItRuns(other);
       return undefined;
     }
-    const { id, abort } = runs.begin(kind, service, host, origin);
+    const { id, abort, patience } = runs.begin(kind, service, host, origin);
     const signal = (abort ?? new AbortController()).signal;
     problems.clearFailures();
     await hostList.touch(host);
@@ -157,7 +158,7 @@ export class Runner {
       this.show(id, true);
     }
     const emit: Emit = (event) => runs.fold(id, event);
-    const end = work({ id, emit, signal })
+    const end = work({ id, emit, signal, patience })
       .catch((error: unknown) => {
         const { deployment = '', plan } = runs.get(id)?.snapshot ?? {};
         const result = failedBefore(service, host, toDeployError(error), plan?.live);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { DeploymentSnapshot } from '../engine/snapshot';
+import { Patience } from '../engine/patience';
 import { foldEvent } from '../engine/snapshot';
 import { cancelledError, type DeployEvent } from '../model';
 import { forHistory, isKeptRun, type KeptRun, type Origin, type RunKind, type RunPhase } from './history';
@@ -12,6 +13,8 @@ const MAX_HISTORY = 20;
 export interface RunRecord extends KeptRun {
   /** Ends the run when aborted; undefined for a run that is over. */
   readonly abort: AbortController | undefined;
+  /** By which a wait of the run is made longer. */
+  readonly patience: Patience;
   /** Set while the run waits until the person has read its plan: `true` lets it go on. */
   readonly answer: ((goOn: boolean) => void) | undefined;
 }
@@ -34,7 +37,7 @@ export class RunStore implements vscode.Disposable {
 
   constructor(private readonly memory: vscode.Memento) {
     for (const kept of this.kept()) {
-      this.runs.set(kept.id, { ...kept, abort: undefined, answer: undefined });
+      this.runs.set(kept.id, { ...kept, abort: undefined, patience: new Patience(), answer: undefined });
     }
   }
 
@@ -66,6 +69,7 @@ export class RunStore implements vscode.Disposable {
       snapshot: undefined,
       over: false,
       abort: new AbortController(),
+      patience: new Patience(),
       answer: undefined,
     };
     this.put(run);

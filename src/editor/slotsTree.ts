@@ -6,14 +6,8 @@ import type { HostStore } from './hostStore';
 import { HostWatches } from './hostWatches';
 import { phaseOf, type RunRecord, type RunStore } from './runs';
 import { runningText } from './runText';
+import { ShownRows, type TreeNode } from './shownRows';
 import { hostRow, type Row, rowsOfHost, rowsOfService, type RunningHere } from './treeRows';
-
-/** A row that VS Code knows. It stays the same object while its row changes, so that one row can be drawn anew. */
-export interface TreeNode {
-  row: Row;
-  /** Ids of the rows below it as VS Code last got them; undefined while it never asked. */
-  shown: readonly string[] | undefined;
-}
 
 /**
  * The Slots view: hosts, their services, and each service's slots. A host is looked at when its row is opened, after a
@@ -23,8 +17,10 @@ export interface TreeNode {
 export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<TreeNode | undefined>();
   private readonly subscriptions: readonly Disposer[];
-  private readonly nodes = new Map<string, TreeNode>();
-  private shownHosts: readonly string[] | undefined;
+  private readonly rows = new ShownRows(
+    (row) => this.rowsBelow(row),
+    (node) => this.changed.fire(node),
+  );
   /** Hosts to look at again when they are next drawn. */
   private readonly stale = new Set<string>();
   /** What each run's row says now. */
@@ -44,8 +40,8 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       this.changed,
       this.view,
       this.watches,
-      hostList.onDidChange(() => this.update()),
-      hosts.onDidChange((host) => this.update(undefined, host)),
+      hostList.onDidChange(() => this.rows.update()),
+      hosts.onDidChange((host) => this.rows.update(host)),
       runs.onDidChange((run) => this.runChanged(run)),
       this.view.onDidChangeVisibility(({ visible }) => this.watches.setVisible(visible)),
       this.view.onDidCollapseElement(
@@ -59,13 +55,13 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
   refresh(host?: string): void {
     for (const name of host === undefined ? this.names() : [host]) {
       this.stale.add(name);
-      this.changed.fire(this.nodes.get(`host:${name}`));
+      this.changed.fire(this.rows.find(`host:${name}`));
     }
   }
 
   /** Shows a host's row, opened. */
   async reveal(host: string): Promise<void> {
-    const node = this.nodeOf(hostRow(host, this.hosts.view(host), this.runningOn(host)));
+    const node = this.rows.nodeOf(hostRow(host, this.hosts.view(host), this.runningOn(host)));
     try {
       await this.view.reveal(node, { select: false, focus: false, expand: 2 });
     } catch {
@@ -101,14 +97,7 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       }
       this.watches.begin(host);
     }
-    const rows = this.rowsBelow(node?.row);
-    const ids = rows.map((row) => row.id);
-    if (node === undefined) {
-      this.shownHosts = ids;
-    } else {
-      node.shown = ids;
-    }
-    return rows.map((row) => this.nodeOf(row));
+    return this.rows.children(node);
   }
 
   getParent({ row }: TreeNode): TreeNode | undefined {
@@ -116,9 +105,9 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       case 'host':
         return undefined;
       case 'slot':
-        return this.nodes.get(`service:${row.host}:${row.service}`);
+        return this.rows.find(`service:${row.host}:${row.service}`);
       default:
-        return this.nodes.get(`host:${row.host}`);
+        return this.rows.find(`host:${row.host}`);
     }
   }
 
@@ -141,36 +130,6 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
     return service === undefined ? [] : rowsOfService(row.host, service, Date.now());
   }
 
-  /** Compares what is shown, of one host or of all, with what is to be shown, and has only the difference drawn. */
-  private update(parent?: TreeNode, host?: string): void {
-    const shown = parent === undefined ? this.shownHosts : parent.shown;
-    if (shown === undefined) {
-      return;
-    }
-    const rows = this.rowsBelow(parent?.row);
-    if (rows.length !== shown.length || rows.some((row, index) => row.id !== shown[index])) {
-      rows.forEach((row) => this.nodeOf(row));
-      this.changed.fire(parent);
-      return;
-    }
-    for (const row of rows.filter((it) => host === undefined || it.host === host)) {
-      const known = this.nodes.get(row.id);
-      const same = known !== undefined && JSON.stringify(known.row) === JSON.stringify(row);
-      const node = this.nodeOf(row);
-      if (!same) {
-        this.changed.fire(node);
-      }
-      this.update(node);
-    }
-  }
-
-  private nodeOf(row: Row): TreeNode {
-    const node = this.nodes.get(row.id) ?? { row, shown: undefined };
-    node.row = row;
-    this.nodes.set(row.id, node);
-    return node;
-  }
-
   private names(): string[] {
     return [...new Set([...this.hostList.all(), ...this.runs.active().map((run) => run.host)])];
   }
@@ -185,7 +144,7 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
   private runChanged(run: RunRecord): void {
     if (run.over && run.kind !== 'plan') {
       this.shownText.delete(run.id);
-      this.update();
+      this.rows.update();
       // A host that was just out of reach, or not trusted, would only ask the same questions again.
       if (run.snapshot?.result?.error?.code.startsWith('host-') === true) {
         return;
@@ -200,7 +159,7 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
     const text = runningText(run, phaseOf(run));
     if (this.shownText.get(run.id) !== text) {
       this.shownText.set(run.id, text);
-      this.update();
+      this.rows.update();
     }
   }
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { DeployError, type ServiceConfig } from '../model';
+import { distinguish, wholePath } from './distinguish';
 import { CONFIG_GLOB, CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
 import type { Origin } from './history';
@@ -29,16 +30,31 @@ export async function chooseTarget(resource: vscode.Uri | undefined): Promise<Ta
   return pickTarget(targets);
 }
 
-/** The service of that name in this workspace. Throws `usage` when it is not there. */
+/** The service of that name in this workspace. Throws `usage` when it is not there, or there are several. */
 export async function targetNamed(service: string): Promise<Target> {
+  const [found, ...others] = await targetsNamed(service);
+  if (others.length > 0) {
+    throw new DeployError('usage', t('There is more than one {0} in this workspace.', service), {
+      hint: t('Name each of them differently in its bluegreen.json.'),
+    });
+  }
+  return reloadTarget(found.origin, service);
+}
+
+/** The same for one who can be asked which is meant. Undefined when they dismiss the question. */
+export async function chooseTargetNamed(service: string): Promise<Target | undefined> {
+  return pickTarget(await targetsNamed(service));
+}
+
+async function targetsNamed(service: string): Promise<[Target, ...Target[]]> {
   mustBeTrusted();
-  const found = (await targetsOfWorkspace()).find((target) => target.service.name === service);
+  const [found, ...others] = (await targetsOfWorkspace()).filter((target) => target.service.name === service);
   if (found === undefined) {
     throw new DeployError('usage', t('{0} is not in this workspace.', service), {
       hint: t('Open the folder that it is built from.'),
     });
   }
-  return reloadTarget(found.origin, service);
+  return [found, ...others];
 }
 
 /** Reads a service's configuration again, for repeating a run. */
@@ -119,7 +135,11 @@ export function openFolders(): readonly vscode.WorkspaceFolder[] {
 }
 
 export async function targetsOfWorkspace(): Promise<Target[]> {
-  const targets = (await Promise.all(openFolders().map((folder) => targetsOfWorkspaceFolder(folder)))).flat();
+  const found = (await Promise.all(openFolders().map((folder) => targetsOfWorkspaceFolder(folder)))).flat();
+  // A folder inside another one that is open as well is searched twice.
+  const targets = [
+    ...new Map(found.map((target) => [JSON.stringify([target.service.name, target.origin]), target])).values(),
+  ];
   if (targets.length === 0) {
     throw new DeployError('usage', t('There is no Dockerfile in this workspace.'), {
       hint: t('Write one, or open the folder that holds it.'),
@@ -156,14 +176,15 @@ async function targetsOfFolder(folder: string): Promise<Target[]> {
 
 async function pickTarget(targets: readonly Target[]): Promise<Target | undefined> {
   const [first] = targets;
+  const places = distinguish(targets, ({ service }) => service.name, placesOf);
   const chosen =
     targets.length === 1
       ? first
       : (
           await vscode.window.showQuickPick(
-            targets.map((target) => ({
+            targets.map((target, index) => ({
               label: target.service.name,
-              description: vscode.workspace.asRelativePath(target.service.build.dockerfile),
+              description: places[index] ?? '',
               target,
             })),
             { title: t('Blue-Green: which service?'), placeHolder: t('Service'), matchOnDescription: true },
@@ -171,6 +192,13 @@ async function pickTarget(targets: readonly Target[]): Promise<Target | undefine
         )?.target;
   // The list was read leniently; the chosen service must be complete.
   return chosen && reloadTarget(chosen.origin, chosen.service.name);
+}
+
+/** Where a service is written down: in short, as a whole, and by the file that names it. */
+function placesOf({ service, origin }: Target): [string, ...string[]] {
+  const { dockerfile } = service.build;
+  const whole = [dockerfile, origin.dockerfile ?? path.join(origin.folder, CONFIG_NAME)];
+  return [vscode.workspace.asRelativePath(dockerfile), ...whole.map((file) => wholePath(file))];
 }
 
 async function exists(file: string): Promise<boolean> {

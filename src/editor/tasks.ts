@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { DeployError, type DeployResult, EXIT_CODES, toDeployError } from '../model';
-import type { App } from './app';
 import { t } from '../l10n';
+import type { Parts } from './parts';
 import { plainText } from './plainText';
 import { joinSentences, logLine } from './runText';
 import { targetNamed, targetsOfWorkspace } from './target';
@@ -22,7 +22,7 @@ interface Definition extends vscode.TaskDefinition {
  * Deployments as tasks, so that one can follow a build (`dependsOn`) or be run by a key. A task asks nothing: it names
  * service and host, and its plan is taken as read. Its exit code is that of the command line program.
  */
-export function registerTasks(app: App): vscode.Disposable {
+export function registerTasks(app: Parts): vscode.Disposable {
   return vscode.tasks.registerTaskProvider(TASK_TYPE, {
     provideTasks: async () => {
       if (!vscode.workspace.isTrusted) {
@@ -45,7 +45,7 @@ export function registerTasks(app: App): vscode.Disposable {
 
 /** VS Code wants a resolved task to carry the very definition it was asked for. */
 function toTask(
-  app: App,
+  app: Parts,
   definition: Definition,
   scope: vscode.TaskScope | vscode.WorkspaceFolder,
   original: vscode.TaskDefinition = definition,
@@ -84,7 +84,7 @@ class TaskTerminal implements vscode.Pseudoterminal {
   readonly onDidClose = this.closed.event;
 
   constructor(
-    private readonly app: App,
+    private readonly app: Parts,
     private readonly definition: Definition,
   ) {}
 

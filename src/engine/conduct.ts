@@ -18,6 +18,7 @@ import type { Host } from './host';
 import { newDeploymentId } from './identity';
 import { takeLock } from './lock';
 import { viewHost } from './observe';
+import type { Patience } from './patience';
 import { describeTraffic } from './traffic';
 
 /** Limit for the last look at the host after a failure, in milliseconds. */
@@ -27,18 +28,18 @@ const UNDO_LIMIT_MS = 60_000;
 
 /** Runs `work` in the frame. It returns the name of the release that is live then. Never rejects. */
 export async function conduct(
-  subject: { service: ServiceConfig; host: Host; person: string },
+  subject: { service: ServiceConfig; host: Host; person: string; patience: Patience | undefined },
   emit: Emit,
   signal: AbortSignal,
   work: (run: Run) => Promise<string | undefined>,
 ): Promise<DeployResult> {
-  const { service, host, person } = subject;
+  const { service, host, person, patience } = subject;
   const deployment = newDeploymentId();
   const stop = new AbortController();
   const cancel = (): void => stop.abort(cancelledError());
   signal.addEventListener('abort', cancel, { once: true });
   host.transport?.onClose((error) => stop.abort(error ?? cancelledError()));
-  const run = new Run(deployment, service, host, emit, stop.signal);
+  const run = new Run(deployment, service, host, emit, stop.signal, patience);
   const bytesBefore = host.bytesSent;
   const finish = (release: string | undefined, summary: string, error?: DeployError): DeployResult => {
     const result: DeployResult = {

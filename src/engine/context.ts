@@ -5,6 +5,7 @@ import { toDeployError } from '../model';
 import type { Host } from './host';
 import type { Lock } from './lock';
 import type { HostView, ServiceView } from './observe';
+import { Patience } from './patience';
 
 /** Limit for one short call that changes the host, in milliseconds. */
 const CHANGE_LIMIT_MS = 60_000;
@@ -39,6 +40,7 @@ export class Run {
     readonly host: Host,
     private readonly sink: Emit,
     readonly signal: AbortSignal,
+    readonly patience = new Patience(),
   ) {}
 
   get engine(): DockerEngine {

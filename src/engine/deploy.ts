@@ -12,10 +12,11 @@ import type { Host } from './host';
 import { newDeploymentId } from './identity';
 import { mendStoppedProxy } from './mend';
 import type { ServiceView } from './observe';
+import type { Patience } from './patience';
 import { portOf } from './release';
 import { settle } from './settle';
 import { buildStage } from './stages/build';
-import { countConnections, type Drained, drainSlot } from './stages/drain';
+import { countConnections, type Drained, drainSlot, drainStage } from './stages/drain';
 import { planStage } from './stages/plan';
 import { probeStage } from './stages/probe';
 import { proxyStage } from './stages/proxy';
@@ -36,6 +37,8 @@ export interface DeployRequest {
   readonly build: DockerEngine;
   /** Who deploys, as `user@machine`. */
   readonly person: string;
+  /** Where somebody watches who may want to wait for longer. */
+  readonly patience?: Patience;
 }
 
 /** Whether a service is built on the host: the setting says so, or the host is this machine. */
@@ -54,8 +57,8 @@ export async function planDeployment(request: DeployRequest, signal: AbortSignal
  * that result. An aborted signal cancels: what was done is taken back until the switch, and left as it is after it.
  */
 export function deploy(request: DeployRequest, emit: Emit, signal: AbortSignal): Promise<DeployResult> {
-  const { service, host, build, person } = request;
-  return conduct({ service, host, person }, emit, signal, async (run) => {
+  const { service, host, build, person, patience } = request;
+  return conduct({ service, host, person, patience }, emit, signal, async (run) => {
     const planned = await run.during('plan', async () => {
       const found = await planStage(service, host, build, person, run.deployment, run.signal);
       run.live = found.service.live;
@@ -149,12 +152,8 @@ export async function goLive(
       async (): Promise<Drained> =>
         old === undefined
           ? { connections: 0 }
-          : drainSlot(
-              run,
-              proxy,
-              { container: old, port: portOf(run.service, old) },
-              () => mustBeServed(run, watched),
-              run.signal,
+          : drainStage(run, proxy, { container: old, port: portOf(run.service, old) }, () =>
+              mustBeServed(run, watched),
             ),
       ({ connections }) => (connections === 0 ? undefined : t('{0} still open', countConnections(connections))),
     );

@@ -19,6 +19,7 @@ import { entries } from './findings';
 import type { Host } from './host';
 import { mendStoppedProxy } from './mend';
 import { isCandidate, type ServiceView } from './observe';
+import type { Patience } from './patience';
 import { bareService, serviceFromContainer } from './release';
 import { settle, viewService } from './settle';
 import { proxyStage } from './stages/proxy';
@@ -32,6 +33,8 @@ export interface SwitchRequest {
   /** The slot that is to be live. Default: the one that is not. */
   readonly to?: SlotName;
   readonly person: string;
+  /** Where somebody watches who may want to wait for longer. */
+  readonly patience?: Patience;
 }
 
 /** Goes back to the release that was kept. Never rejects; the last event is the result. */
@@ -41,9 +44,9 @@ export function rollback(request: Omit<SwitchRequest, 'to'>, emit: Emit, signal:
 
 /** Makes the idle slot live, or the one that is named. Never rejects; the last event is the result. */
 export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSignal): Promise<DeployResult> {
-  const { host, person } = request;
+  const { host, person, patience } = request;
   const service = request.config ?? bareService(request.service);
-  return conduct({ service, host, person }, emit, signal, async (run) => {
+  return conduct({ service, host, person, patience }, emit, signal, async (run) => {
     const seen = await run.during('plan', async () => {
       const view = await viewService(run);
       run.live = view.live;

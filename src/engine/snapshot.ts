@@ -11,6 +11,7 @@ import type {
   Stage,
   StageStatus,
   TrafficCount,
+  WaitingStage,
 } from '../model';
 import { STAGES } from '../model';
 
@@ -75,6 +76,8 @@ export interface DeploymentSnapshot {
   /** How the counts grew, oldest first. */
   readonly trafficCourse: readonly TrafficPoint[];
   readonly drain: { readonly connections: number; readonly oldWorkers: number } | undefined;
+  /** The wait that was under way last, and what is left of it. */
+  readonly wait: { readonly stage: WaitingStage; readonly left: number; readonly given: number } | undefined;
   readonly log: readonly LogEntry[];
   readonly droppedLogLines: number;
   readonly result: DeployResult | undefined;
@@ -128,6 +131,8 @@ export function foldEvent(snapshot: DeploymentSnapshot | undefined, event: Deplo
       };
     case 'drain':
       return { ...now, drain: { connections: event.connections, oldWorkers: event.oldWorkers } };
+    case 'wait':
+      return { ...now, wait: { stage: event.stage, left: event.left, given: event.given } };
     case 'result':
       return { ...now, result: event.result };
   }
@@ -152,6 +157,7 @@ function emptySnapshot(event: DeployEvent): DeploymentSnapshot {
     traffic: undefined,
     trafficCourse: [],
     drain: undefined,
+    wait: undefined,
     log: [],
     droppedLogLines: 0,
     result: undefined,

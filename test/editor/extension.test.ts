@@ -7,6 +7,7 @@ import type { Frame } from 'playwright-core';
 import { type App, assertNothingLeft, containers, get, images } from '../integration/fixtures';
 import type { Host } from '../machines/host';
 import { Traffic, type TrafficOptions } from '../machines/traffic';
+import { WebSocketClient } from '../machines/webSocketClient';
 import { violations } from './accessibility';
 import { activationMs } from './activation';
 import { type Editor, openEditor } from './driver';
@@ -278,6 +279,46 @@ for (const [stage, activity, more] of [
     },
   );
 }
+
+step('near the end of its waits a deployment is given more time by the button of the panel', async () => {
+  await production.serve('GREEN');
+  app.setVersion('3');
+  // The slot needs longer than it is given; each of the two waits leaves some seconds for a click.
+  const uptimer = {
+    build: { args: { WARMUP: '24' } },
+    health: { attempts: 20 },
+    drain: { timeout: '20s' },
+  };
+  app.write('bluegreen.json', JSON.stringify({ services: { uptimer } }));
+  const socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);
+  try {
+    await editor.runCommand('Blue-Green: Deploy…');
+    await editor.pick('production');
+    await (await readPlan()).getByRole('button', { name: 'Deploy' }).click();
+    for (const [stage, hint] of [
+      ['probe', /Tries left before it is given up: \d+\./],
+      ['drain', /The wait for open connections ends in \d+\.0 s\./],
+    ] as const) {
+      const panel = await editor.webview(hint, DEPLOYED);
+      await editor.screenshot(`extension-waits-at-${stage}`);
+      await panel.getByRole('button', { name: 'Keep Waiting' }).click();
+      await panel.getByText(hint).waitFor({ state: 'hidden' });
+    }
+    assert.equal(await socket.ask('still there?', 5_000), 'still there?');
+    socket.close();
+    await (await editor.notification(/is live on BLUE/, DEPLOYED)).close();
+  } finally {
+    rmSync(path.join(app.folder, 'bluegreen.json'));
+    if (socket.end === undefined) {
+      socket.close();
+    }
+  }
+  const panel = await editor.webview(/is live on BLUE/);
+  await panel.getByText(/The slot is waited for as asked: up to 40 tries\./).waitFor();
+  await panel.getByText(/Open connections are waited for as asked: up to 40 s\./).waitFor();
+  await panel.getByRole('button', { name: 'Roll Back' }).click();
+  await (await editor.dialog(/Roll back uptimer on production to GREEN\?/)).click('Cancel');
+});
 
 step(
   'cancelled while connections finish: the new slot is live, and nobody who is being answered is cut off',

@@ -1,6 +1,6 @@
-/** Windows without a trusted folder: one that is not trusted, one with nothing open, and one with two folders. */
+/** Windows of other kinds: a folder that is not trusted, nothing open, two folders, and two folders of one name. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { temporaryFolder } from './cleanup';
@@ -12,16 +12,22 @@ const temporary = temporaryFolder('windows');
 const shop = path.join(temporary.path, 'shop');
 const blog = path.join(temporary.path, 'blog');
 const both = path.join(temporary.path, 'both.code-workspace');
+/** Two folders of the same name, one with two Dockerfiles. */
+const first = path.join(temporary.path, 'one', 'app');
+const second = path.join(temporary.path, 'two', 'app');
+const namesakes = path.join(temporary.path, 'namesakes.code-workspace');
 /** One that asks whether a folder is trusted, and one that trusts all. */
 let asking: VsCode;
 let trusting: VsCode;
 
 before(async () => {
-  for (const folder of [shop, blog]) {
-    mkdirSync(folder);
+  for (const folder of [shop, blog, first, second]) {
+    mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, 'Dockerfile'), 'FROM scratch\nEXPOSE 8080\n');
   }
   writeFileSync(both, JSON.stringify({ folders: [{ path: 'shop' }, { path: 'blog' }] }));
+  writeFileSync(path.join(second, 'Dockerfile.prod'), 'FROM scratch\nEXPOSE 8080\n');
+  writeFileSync(namesakes, JSON.stringify({ folders: [{ path: 'one/app' }, { path: 'two/app' }] }));
   const vsix = await packExtension();
   asking = await startVsCode({ folder: shop, vsix, trust: false });
   trusting = await startVsCode({ folder: shop, vsix, trust: true });
@@ -79,13 +85,17 @@ inWindow('nothing is open: every command says what to do', { ew: 'true' }, async
   await window.dismiss();
 });
 
-inWindow('two folders: which service is asked, then where to', { workspace: both }, async (window) => {
-  // A window that is quicker than its connection reads the workspace's file too early, and has no folder.
+/** Waits for the folders of a workspace: a window that is quicker than its connection reads its file too early, and has none. */
+async function foldersOf(window: Editor): Promise<void> {
   await window.until('the folders', async () => {
     if (await window.page.locator('.part.sidebar .monaco-list-row').first().isVisible()) return true;
     await window.reload();
     return undefined;
   });
+}
+
+inWindow('two folders: which service is asked, then where to', { workspace: both }, async (window) => {
+  await foldersOf(window);
   await window.runCommand('Blue-Green: Deploy…');
   const { items } = await window.quickPick(/which service/);
   assert.deepEqual(items.map(({ label, description }) => `${label}: ${description}`).sort(), [
@@ -113,3 +123,33 @@ inWindow('two folders: which service is asked, then where to', { workspace: both
   await window.showTab('bluegreen.json');
   assert.match(await window.text(), /"shop"/);
 });
+
+inWindow(
+  'two folders of one name, and two Dockerfiles in one of them: each is told by its path',
+  { workspace: namesakes },
+  async (window) => {
+    await foldersOf(window);
+    const files = [
+      path.join(first, 'Dockerfile'),
+      path.join(second, 'Dockerfile'),
+      path.join(second, 'Dockerfile.prod'),
+    ];
+    await window.runCommand('Blue-Green: Deploy…');
+    const { items } = await window.quickPick(/which service/);
+    assert.deepEqual(
+      items.map(({ label, description }) => `${label}: ${description}`).sort(),
+      files.map((file) => `app: ${file}`).sort(),
+    );
+    await window.screenshot('windows-which-namesake');
+    await window.pick(`app ${path.join(second, 'Dockerfile')}`);
+    await window.quickPick(/deploy app to/);
+    await window.dismiss();
+    await window.runCommand('Blue-Green: Create Configuration');
+    const { items: dockerfiles } = await window.quickPick(/configuration for which Dockerfile/);
+    assert.deepEqual(dockerfiles.map(({ label }) => label).sort(), [...files].sort());
+    await window.pick(path.join(first, 'Dockerfile'));
+    await window.showTab('bluegreen.json');
+    assert.ok(existsSync(path.join(first, 'bluegreen.json')));
+    assert.ok(!existsSync(path.join(second, 'bluegreen.json')));
+  },
+);

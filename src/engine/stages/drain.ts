@@ -8,8 +8,8 @@ import { pause } from '../wait';
 
 /** Milliseconds between two looks. */
 const LOOK_EVERY_MS = 250;
-/** Counted on top of the keep-alive minimum, so that nginx's own timer has surely fired. */
-const MARGIN_MS = 1_000;
+/** The keep-alive minimum, and a margin on top of it so that nginx's own timer has surely fired. */
+const LEAST_MS = KEEPALIVE_MINIMUM_MS + 1_000;
 
 /** The end of a wait that has no other. */
 const LONGEST_WAIT_MS = 24 * 60 * 60_000;
@@ -19,23 +19,51 @@ export function countConnections(count: number): string {
   return count === 1 ? t('1 connection') : t('{0} connections', formatNumber(count));
 }
 
+export interface DrainedSlot {
+  readonly container: ContainerDetails;
+  readonly port: number;
+}
+
 export interface Drained {
   /** Connections to the slot that were still open at the end. */
   readonly connections: number;
+}
+
+/** Drains the slot that is no longer live, for as long as the configuration says, or somebody has the patience for. */
+export function drainStage(run: Run, proxy: ReadyProxy, slot: DrainedSlot, check: () => void): Promise<Drained> {
+  const { timeoutMs, atTimeout } = run.service.drain;
+  const given = Math.max(timeoutMs, LEAST_MS);
+  const limits = { timeoutMs, atTimeout };
+  let secondsSaid = -1;
+  const look = (leftMs: number): void => {
+    check();
+    const seconds = Math.ceil(leftMs / 1000);
+    if (atTimeout !== 'wait' && seconds !== secondsSaid) {
+      secondsSaid = seconds;
+      run.emit({ type: 'wait', stage: 'drain', left: Math.max(0, leftMs), given });
+    }
+  };
+  return run.patience.during(
+    () => {
+      limits.timeoutMs = Math.max(limits.timeoutMs, LEAST_MS) + given;
+      run.note(t('Open connections are waited for as asked: up to {0} s.', Math.round(limits.timeoutMs / 1000)));
+    },
+    () => drainSlot(run, proxy, slot, look, run.signal, limits),
+  );
 }
 
 /**
  * Waits until nothing uses a slot any more: either every old worker of nginx is gone, or no connection to the slot is
  * left and the time is over in which an old worker may still pass a request on (an old worker that another service's
  * WebSocket keeps alive does not hold this one up). At most as long as `limits` say, but never less than that time while
- * an old worker is there; what is open then is said.
- * `check` is called at each look.
+ * an old worker is there; what is open then is said. `limits` may change meanwhile. `onLook` is called at each look with
+ * the milliseconds that are left.
  */
 export async function drainSlot(
   run: Run,
   proxy: ReadyProxy,
-  slot: { readonly container: ContainerDetails; readonly port: number },
-  check: () => void,
+  slot: DrainedSlot,
+  onLook: (leftMs: number) => void,
   signal: AbortSignal,
   limits: DrainConfig = run.service.drain,
 ): Promise<Drained> {
@@ -46,15 +74,16 @@ export async function drainSlot(
   const begin = performance.now();
   let isSaid = false;
   for (;;) {
-    check();
     const { connections, leavingWorkers } = await countDraining(run.engine, proxy.id, address, slot.port, signal);
     const elapsed = performance.now() - begin;
     run.emit({ type: 'drain', connections, oldWorkers: leavingWorkers });
-    const least = leavingWorkers === 0 ? 0 : KEEPALIVE_MINIMUM_MS + MARGIN_MS;
+    const least = leavingWorkers === 0 ? 0 : LEAST_MS;
+    const left = Math.max(limits.timeoutMs, least) - elapsed;
+    onLook(left);
     if (connections === 0 && elapsed >= least) {
       return { connections };
     }
-    if (elapsed > Math.max(limits.timeoutMs, least)) {
+    if (left < 0) {
       if (!isSaid) {
         run.note(openText(slot.container.name, elapsed, connections, limits.atTimeout), 'warning');
         isSaid = true;

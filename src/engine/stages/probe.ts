@@ -17,17 +17,55 @@ const LOOK_EVERY_MS = 500;
 /** Lines of the container's log that go with a failure. */
 const LAST_LINES = 20;
 
+/** Tries that count, and how many of them there may be. */
+interface Tries {
+  counted: number;
+  most: number;
+}
+
+/** The last try: how the wait for a healthy slot ended. */
+interface LastTry {
+  readonly healthy: boolean;
+  readonly answer: Answer;
+  readonly probe: ProbeAttempt;
+}
+
 /**
  * Probes the slot from where nginx stands, until it has answered well `health.successes` times in a row. Every try is
  * an event. Returns how many there were. Throws `start` when the container ends, `unhealthy` when the tries are used
- * up; those that fail within `health.startPeriod` are free, and those that come sooner than `health.interval` after the
- * last one that was not.
+ * up and nobody has the patience for more; those that fail within `health.startPeriod` are free, and those that come
+ * sooner than `health.interval` after the last one that was not.
  */
 export async function probeStage(run: Run, proxy: ReadyProxy, filled: FilledSlot): Promise<number> {
+  const { attempts } = run.service.health;
+  const tries: Tries = { counted: 0, most: attempts };
+  const tell = (): void => {
+    run.emit({ type: 'wait', stage: 'probe', left: tries.most - tries.counted, given: attempts });
+  };
+  const { healthy, answer, probe } = await run.patience.during(
+    () => {
+      tries.most += attempts;
+      run.note(t('The slot is waited for as asked: up to {0} tries.', tries.most));
+      tell();
+    },
+    () => probeUntilHealthy(run, proxy, filled, tries, tell),
+  );
+  if (!healthy) {
+    throw await unhealthy(run, proxy, filled, tries.counted, answer, probe);
+  }
+  return probe.attempt;
+}
+
+async function probeUntilHealthy(
+  run: Run,
+  proxy: ReadyProxy,
+  filled: FilledSlot,
+  tries: Tries,
+  tell: () => void,
+): Promise<LastTry> {
   const { health } = run.service;
   const begin = performance.now();
   let countFrom = begin + health.startPeriodMs;
-  let counted = 0;
   let inARow = 0;
   for (let attempt = 1; ; attempt += 1) {
     const container = await mustBeAlive(run, filled);
@@ -37,14 +75,12 @@ export async function probeStage(run: Run, proxy: ReadyProxy, filled: FilledSlot
     inARow = probe.ok ? inARow + 1 : 0;
     const now = performance.now();
     if (probe.ok || now >= countFrom) {
-      counted += 1;
+      tries.counted += 1;
       countFrom = now + health.intervalMs;
+      tell();
     }
-    if (inARow >= health.successes) {
-      return attempt;
-    }
-    if (counted >= health.attempts) {
-      throw await unhealthy(run, proxy, filled, answer, probe);
+    if (inARow >= health.successes || tries.counted >= tries.most) {
+      return { healthy: inARow >= health.successes, answer, probe };
     }
     const soon = Math.max(LISTEN_AGAIN_MS, (now - begin) * LISTEN_AGAIN_PART);
     const isSilent = answer.status === undefined;
@@ -57,12 +93,12 @@ async function unhealthy(
   run: Run,
   proxy: ReadyProxy,
   filled: FilledSlot,
+  counted: number,
   answer: Answer,
   { reason }: ProbeAttempt,
 ): Promise<DeployError> {
   const container = await mustBeAlive(run, filled);
-  const { attempts } = run.service.health;
-  const tries = attempts === 1 ? t('1 try') : t('{0} tries', attempts);
+  const tries = counted === 1 ? t('1 try') : t('{0} tries', counted);
   const why = reason ?? t('it was not healthy often enough.');
   return new DeployError(
     'unhealthy',

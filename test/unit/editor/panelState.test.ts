@@ -148,6 +148,55 @@ test('the course of the traffic is drawn as bars that add up to the counts', () 
   assert.equal(state.traffic?.text, '60 requests, 2 failed, the longest took 9 ms');
 });
 
+test('a deployment that was cancelled once its slot was live offers the way back', () => {
+  const cancelled = failed({ code: 'cancelled', stage: 'drain' });
+  const actions = (live: 'BLUE' | 'GREEN'): string[] => {
+    const snapshot = fold({ type: 'plan', plan }, { type: 'result', result: { ...cancelled, live } });
+    return actionsOf(panelState(run({ snapshot, over: true }), 'over'));
+  };
+  assert.deepEqual(actions('GREEN'), ['deployAgain', 'rollback', 'showLog']);
+  assert.deepEqual(actions('BLUE'), ['deployAgain', 'showLog']);
+});
+
+test('near the end of a wait it is said how much is left, and more is offered', () => {
+  const probing = (left: number): ReturnType<typeof panelState> => {
+    const events = [
+      { type: 'stage', stage: 'probe', status: 'running' },
+      { type: 'wait', stage: 'probe', left, given: 60 },
+    ] as const;
+    return panelState(run({ snapshot: fold(...events) }), 'running');
+  };
+  assert.deepEqual(actionsOf(probing(31)), ['cancel']);
+  assert.equal(probing(31).heading.hint, undefined);
+  assert.deepEqual(actionsOf(probing(30)), ['keepWaiting', 'cancel']);
+  assert.equal(probing(30).heading.hint, 'Tries left before it is given up: 30.');
+
+  const draining = (connections: number): ReturnType<typeof panelState> => {
+    const events = [
+      { type: 'stage', stage: 'drain', status: 'running' },
+      { type: 'drain', connections, oldWorkers: 1 },
+      { type: 'wait', stage: 'drain', left: 29_100, given: 60_000 },
+    ] as const;
+    return panelState(run({ snapshot: fold(...events) }), 'running');
+  };
+  assert.deepEqual(actionsOf(draining(2)), ['keepWaiting', 'cancel']);
+  assert.equal(draining(2).heading.hint, 'The wait for open connections ends in 30.0 s.');
+  assert.deepEqual(actionsOf(draining(0)), ['cancel'], 'nothing is open: there is nothing to wait for');
+
+  const switched = fold(
+    { type: 'stage', stage: 'probe', status: 'running' },
+    { type: 'wait', stage: 'probe', left: 1, given: 60 },
+    { type: 'stage', stage: 'probe', status: 'done', ms: 9 },
+  );
+  assert.deepEqual(actionsOf(panelState(run({ snapshot: switched }), 'running')), ['cancel']);
+  const undone = fold(
+    { type: 'stage', stage: 'probe', status: 'running' },
+    { type: 'wait', stage: 'probe', left: 0, given: 60 },
+    { type: 'stage', stage: 'probe', status: 'failed', ms: 9 },
+  );
+  assert.deepEqual(actionsOf(panelState(run({ snapshot: undone }), 'running')), ['cancel']);
+});
+
 test('a try brings its headers along, for those who ask', () => {
   const probe = { attempt: 1, ok: true, status: 200, ms: 4, headers: { server: 'nginx' }, reason: undefined };
   const state = panelState(run({ snapshot: fold({ type: 'probe', slot: 'GREEN', probe }) }), 'running');
