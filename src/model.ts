@@ -181,7 +181,7 @@ export interface RetireConfig {
 export type ErrorCode =
   | 'usage' // 1: wrong use or configuration
   | 'config' // 1
-  | 'proxy' // 2: the proxy could not be set up
+  | 'proxy' // 2: the proxy could not be set up, or was stopped meanwhile
   | 'start' // 3: the container did not start, or died
   | 'nginx-refused' // 4: nginx refuses the configuration, or did not take it over
   | 'unhealthy' // 5: never healthy

@@ -186,7 +186,7 @@ function contextError({ message, dockerfile, instructions }: BuildFailure): Depl
 function diskFull(message: string): DeployError | undefined {
   return /no space left on device/i.test(message)
     ? new DeployError('build', t('The disk of the machine that builds is full.'), {
-        hint: t('Make room, for example with `docker system prune`, then try again.'),
+        hint: t('Make room, for example with `docker builder prune`, then try again.'),
         detail: message,
       })
     : undefined;

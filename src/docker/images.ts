@@ -3,6 +3,9 @@ import { readExposedPorts } from './containers';
 import { isConflict, isNotFound } from './errors';
 import { array, type Json, number, object, text, textRecord, texts, time } from './json';
 
+/** How often images are listed again when that fails because one of them was removed meanwhile. */
+const LIST_AGAIN = 10;
+
 export interface ImageDetails {
   /** Digest of the configuration, or with containerd's store of the manifest or index. */
   readonly id: string;
@@ -80,10 +83,8 @@ export async function listImageSummaries(
     ...(filter.labels !== undefined && { label: filter.labels }),
     ...(filter.references !== undefined && { reference: filter.references }),
   });
-  const answer: unknown = await engine.call(
-    (docker, abortSignal) => docker.listImages({ filters, abortSignal }),
-    signal,
-    60_000,
+  const answer = await listWhileOthersRemove(() =>
+    engine.call<unknown>((docker, abortSignal) => docker.listImages({ filters, abortSignal }), signal, 60_000),
   );
   return array(answer).map((item) => {
     const value = object(item);
@@ -94,6 +95,19 @@ export async function listImageSummaries(
       createdSeconds: number(value['Created']),
     };
   });
+}
+
+/** containerd's store finds no list at all when an image is removed while it makes it. The next one is without that image. */
+async function listWhileOthersRemove(list: () => Promise<unknown>): Promise<unknown> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await list();
+    } catch (error) {
+      if (!isNotFound(error) || attempt >= LIST_AGAIN) {
+        throw error;
+      }
+    }
+  }
 }
 
 /** Instructions that make a layer even when there is nothing in it, as BuildKit and the builder of old write them. */

@@ -33,6 +33,8 @@ const DEAD_AFTER_MS = 20_000;
  */
 const FAILED_BEATS = 10;
 
+/** How often a lock that Docker refuses to create is tried again, each time with its image made anew. */
+const CREATE_AGAIN = 5;
 /** Limit for taking the lock once, in milliseconds. */
 const TAKE_LIMIT_MS = 30_000;
 
@@ -106,10 +108,10 @@ export async function lookAtLock(
   if (holder === undefined) {
     return undefined;
   }
-  const [text, now] = await Promise.all([
-    readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal),
-    engine.now(signal),
-  ]);
+  const [text, now] = await Promise.all([readHeartbeat(engine, holder.id, signal), engine.now(signal)]);
+  if (text === undefined && (await stateOf(engine, holder.id, signal)) === 'gone') {
+    return undefined;
+  }
   const { stage, at } = parseHeartbeat(text ?? '');
   const silentMs = Math.max(0, now - (at ?? holder.createdAt));
   return {
@@ -162,7 +164,8 @@ async function tryCreate(
     network: 'none',
     restart: 'no' as const,
   };
-  // The image may vanish between load and use, when another service's deployment lets its lock go at that moment.
+  // The image vanishes between load and use, or in the middle of it, when somebody else lets a lock go at that moment.
+  // Each of Docker's image stores has words of its own for that, and not all of them say "not found".
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await createContainer(engine, spec, signal);
@@ -170,7 +173,7 @@ async function tryCreate(
       if (isConflict(error)) {
         return undefined;
       }
-      if (!isNotFound(error) || attempt >= 3) {
+      if (!isRefusal(error) || attempt >= CREATE_AGAIN) {
         throw error;
       }
       await loadEmptyImage(engine, LOCK_IMAGE, signal);
@@ -189,7 +192,7 @@ async function waitForDeadOwner(
   if (holder === undefined) {
     return;
   }
-  const first = await readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal);
+  const first = await readHeartbeat(engine, holder.id, signal);
   onNote(
     t(
       '{0} is locked by {1}. Looking whether that deployment is alive.',
@@ -203,8 +206,8 @@ async function waitForDeadOwner(
     if (now?.id !== holder.id) {
       return;
     }
-    const beat = await readFileInContainer(engine, holder.id, HEARTBEAT_FILE, signal);
-    if (beat !== first) {
+    const beat = await readHeartbeat(engine, holder.id, signal);
+    if (beat !== undefined && beat !== first) {
       const lock = await lookAtLock(engine, service, signal);
       if (lock === undefined) {
         // Not moved but gone: its owner has just come to its end.
@@ -220,6 +223,27 @@ async function waitForDeadOwner(
   const person = holder.labels[LABEL.person] ?? t('someone');
   const deployment = holder.labels[LABEL.deployment] ?? '?';
   onNote(t('Took over the lock of a deployment that no longer runs ({0}, deployment {1}).', person, deployment));
+}
+
+/**
+ * What the owner last wrote; undefined as long as it has written nothing, and once the lock is let go of: of a container
+ * that is being removed Docker has an error of its own to tell.
+ */
+async function readHeartbeat(engine: DockerEngine, id: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await readFileInContainer(engine, id, HEARTBEAT_FILE, signal);
+  } catch (error) {
+    if ((await stateOf(engine, id, signal)) === 'there') {
+      throw error;
+    }
+    return undefined;
+  }
+}
+
+/** `dead`: Docker could not remove it to the end, and its name is taken still. */
+async function stateOf(engine: DockerEngine, id: string, signal: AbortSignal): Promise<'there' | 'gone' | 'dead'> {
+  const holder = await inspectContainer(engine, id, signal);
+  return holder === undefined || holder.state === 'removing' ? 'gone' : holder.state === 'dead' ? 'dead' : 'there';
 }
 
 async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Promise<Lock> {

@@ -3,10 +3,11 @@
  * connections.
  */
 import { randomBytes } from 'node:crypto';
-import { execInContainer } from '../docker/containers';
+import { execInContainer, type ExecOptions, type ExecResult } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
+import { isConflict, isNotFound } from '../docker/errors';
 import { t } from '../l10n';
-import { DeployError } from '../model';
+import { DeployError, toDeployError } from '../model';
 import {
   claimsEveryHost,
   type ConfFile,
@@ -126,7 +127,7 @@ export async function cleanProxy(
   confPathOfService: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { stdout } = await execInContainer(engine, proxy, ['sh', '-c', CLEAN_SCRIPT], {
+  const { stdout } = await runInProxy(engine, proxy, CLEAN_SCRIPT, {
     env: { BG_CONF: confPathOfService, BG_WAIT: String(2 * PROOF_TENTHS) },
     timeoutMs: LOOK_LIMIT_MS + 2 * PROOF_TENTHS * 100,
     signal,
@@ -140,7 +141,33 @@ interface Part {
   readonly text: string;
 }
 
-/** Runs a script that prints parts, each begun by a line that no file can hold by chance. */
+/** Runs a script in the proxy. Throws `proxy` when that was stopped, paused or removed meanwhile. */
+async function runInProxy(
+  engine: DockerEngine,
+  proxy: string,
+  script: string,
+  options: ExecOptions,
+): Promise<ExecResult> {
+  try {
+    return await execInContainer(engine, proxy, ['sh', '-c', script], options);
+  } catch (error) {
+    throw isConflict(error) || isNotFound(error) ? proxyGone(engine, toDeployError(error).message, error) : error;
+  }
+}
+
+/** `said`: what came in the place of an answer. */
+function proxyGone(engine: DockerEngine, said: string, cause?: unknown): DeployError {
+  return new DeployError('proxy', t('The proxy on {0} did not answer: it was stopped, or is paused.', engine.description), {
+    hint: t('Look at the status. Repair or the next deployment brings it back.'),
+    detail: said.trim(),
+    cause,
+  });
+}
+
+/**
+ * Runs a script that prints parts, each begun by a line that no file can hold by chance. The last one is empty: an answer
+ * without it was cut by the end of the proxy, and what is missing in it says nothing.
+ */
 async function askInParts(
   engine: DockerEngine,
   proxy: string,
@@ -149,12 +176,12 @@ async function askInParts(
   signal: AbortSignal,
 ): Promise<Part[]> {
   const mark = `part-${randomBytes(8).toString('hex')}`;
-  const { stdout } = await execInContainer(engine, proxy, ['sh', '-c', script], {
+  const { stdout, stderr } = await runInProxy(engine, proxy, script, {
     env: { ...env, BG_MARK: mark },
     timeoutMs: LOOK_LIMIT_MS,
     signal,
   });
-  return stdout
+  const parts = stdout
     .split(`\n${mark} `)
     .slice(1)
     .map((part) => {
@@ -162,6 +189,10 @@ async function askInParts(
       const [name, argument] = splitOnce(part.slice(0, end), ' ');
       return { name, argument, text: part.slice(end + 1) };
     });
+  if (parts.at(-1)?.name !== 'end') {
+    throw proxyGone(engine, parts.length === 0 ? stdout + stderr : stderr);
+  }
+  return parts;
 }
 
 /**
@@ -245,7 +276,7 @@ export async function waitForWorkers(
   limitMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { exitCode } = await execInContainer(engine, proxy, ['sh', '-c', READY_SCRIPT], {
+  const { exitCode } = await runInProxy(engine, proxy, READY_SCRIPT, {
     env: { BG_LIMIT: String(Math.ceil(limitMs / 100)) },
     timeoutMs: limitMs + 5_000,
     signal,
@@ -287,7 +318,7 @@ export type SwitchVerdict =
  * the wait for others and two proofs, and its verdict has to be heard.
  */
 export async function switchProxy(engine: DockerEngine, proxy: string, input: SwitchInput): Promise<SwitchVerdict> {
-  const { stdout, stderr } = await execInContainer(engine, proxy, ['sh', '-c', SWITCH_SCRIPT], {
+  const { stdout, stderr } = await runInProxy(engine, proxy, SWITCH_SCRIPT, {
     env: {
       BG_FILES: String(input.files.length),
       ...Object.fromEntries(
@@ -332,12 +363,18 @@ export async function countDraining(
   port: number,
   signal: AbortSignal,
 ): Promise<{ leavingWorkers: number; connections: number }> {
-  const { stdout } = await execInContainer(engine, proxy, ['sh', '-c', DRAIN_SCRIPT], {
+  const { stdout, stderr } = await runInProxy(engine, proxy, DRAIN_SCRIPT, {
     env: { BG_PEER: procNetAddress(address, port) },
     timeoutMs: LOOK_LIMIT_MS,
     signal,
   });
-  const read = (name: string): number => Number(new RegExp(`^${name} +(\\d+)`, 'm').exec(stdout)?.[1] ?? 0);
+  const read = (name: string): number => {
+    const count = new RegExp(`^${name} +(\\d+)`, 'm').exec(stdout)?.[1];
+    if (count === undefined) {
+      throw proxyGone(engine, stdout + stderr);
+    }
+    return Number(count);
+  };
   return { leavingWorkers: read('leaving'), connections: read('connections') };
 }
 

@@ -59,6 +59,7 @@ for f in ${CONF_DIRECTORY}/*@*; do
 done
 part bucket; grep -rls '^[[:space:]]*server_names_hash_bucket_size' /etc/nginx
 for h in $BG_HOSTS; do part answer "$h"; ask "$h"; done
+part end
 exit 0
 `;
 
@@ -105,6 +106,7 @@ said=$(nginx -t 2>&1) || { part refusal; printf '%s\\n' "$said" | grep -F '[emer
 settled 0
 part left; [ "$state" = busy ] || { left_files; left_copies; }
 part free; df -Pk ${CONF_DIRECTORY} 2>/dev/null | awk 'NR == 2 { print $4 }'
+part end
 exit 0
 `;
 

@@ -1,9 +1,9 @@
 /**
  * `npm run test:faults`: every fault at every stage, on engines 20.10, 26.1 and 28.5 at once. Arguments choose faults
  * whose name contains one of them (`killed`, `SSH`, `disk`), `--stage` stages. `--minutes` begins no row after so long,
- * `--continue` leaves out rows that an earlier run has seen pass: so the table can be made in slices. `--write` puts the
- * rows of all of them into docs/FAULTS.md and the short table into the README. Ends with 1 when a row is not as it
- * should be, or has not been run.
+ * `--continue` leaves out rows that an earlier run of the same program has seen pass: so the table can be made in
+ * slices. `--write` puts the rows of all of them into docs/FAULTS.md and the short table into the README. Ends with 1
+ * when a row is not as it should be, or has not been run.
  */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { type DockerVersion, proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { type Fault, faults } from './faults';
 import { describeTable, writeTables } from './report';
-import { hasPassed, keepRow, keptRows } from './rows';
+import { builtProgram, hasPassed, keepRow, keptRows } from './rows';
 import { Patient, type Row, type Way } from './table';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
@@ -26,6 +26,9 @@ interface Case {
   readonly stage: Stage;
   readonly way: Way;
 }
+
+/** Those that all rows without a disk of their own are run on. */
+const ENGINES: readonly DockerVersion[] = ['28.5', '20.10'];
 
 const CASES = faults.flatMap((fault) =>
   fault.stages.map((stage, index): Case => ({ fault, stage, way: index % 2 === 0 ? 'repair' : 'deploy' })),
@@ -41,7 +44,9 @@ async function main(): Promise<void> {
     },
     allowPositionals: true,
   });
-  const kept = values.continue === true ? keptRows() : [];
+  await mustRun(process.execPath, [path.join(root, 'esbuild.mjs'), '--production']);
+  const program = builtProgram();
+  const kept = values.continue === true ? keptRows(program) : [];
   const cases = CASES.filter(
     ({ fault: { name }, stage }) =>
       (positionals.length === 0 || positionals.some((it) => name.includes(it))) &&
@@ -52,17 +57,16 @@ async function main(): Promise<void> {
   if (Number.isNaN(until)) {
     throw new Error('--minutes takes a number.');
   }
-  const rows = cases.length === 0 ? [] : await runAll(cases, until);
+  const rows = cases.length === 0 ? [] : await runAll(cases, program, until);
   console.log(describeTable(inOrder(rows)));
   console.log(`${rows.length} rows run, ${cases.length - rows.length} left.`);
   if (values.write === true) {
-    writeTables(root, inOrder(keptRows()), CASES.length);
+    writeTables(root, inOrder(keptRows(program)), CASES.length);
   }
   process.exitCode = rows.length === cases.length && rows.every(({ wrong }) => wrong === undefined) ? 0 : 1;
 }
 
-async function runAll(cases: readonly Case[], until: number): Promise<Row[]> {
-  await mustRun(process.execPath, [path.join(root, 'esbuild.mjs'), '--production']);
+async function runAll(cases: readonly Case[], program: string, until: number): Promise<Row[]> {
   const lab = await startLab();
   try {
     await lab.images(proxyImage, tinyImage);
@@ -70,8 +74,8 @@ async function runAll(cases: readonly Case[], until: number): Promise<Row[]> {
     const others = cases.filter(({ fault }) => fault.needsDisk !== true);
     // One queue for all hosts: a fast engine takes more.
     const work = [
-      ...(onDisk.length > 0 ? [lane(lab, '26.1', onDisk, until, DISK)] : []),
-      ...(others.length > 0 ? (['28.5', '20.10'] as const).map((engine) => lane(lab, engine, others, until)) : []),
+      ...(onDisk.length > 0 ? [lane(lab, '26.1', onDisk, program, until, DISK)] : []),
+      ...(others.length > 0 ? ENGINES.map((engine) => lane(lab, engine, others, program, until)) : []),
     ];
     return (await Promise.all(work)).flat();
   } finally {
@@ -80,7 +84,14 @@ async function runAll(cases: readonly Case[], until: number): Promise<Row[]> {
 }
 
 /** Takes cases off the queue until it is empty, or the time is over. */
-async function lane(lab: Lab, engine: DockerVersion, queue: Case[], until: number, disk?: string): Promise<Row[]> {
+async function lane(
+  lab: Lab,
+  engine: DockerVersion,
+  queue: Case[],
+  program: string,
+  until: number,
+  disk?: string,
+): Promise<Row[]> {
   const name = `faults-${engine.replace('.', '')}${disk === undefined ? '' : '-disk'}`;
   const host = await (await lab.host({ engine, name, ...(disk !== undefined && { disk }) })).dockerReady();
   await host.load(proxyImage);
@@ -94,7 +105,7 @@ async function lane(lab: Lab, engine: DockerVersion, queue: Case[], until: numbe
       }
       const row = await patient.suffer(next.fault, next.stage, next.way);
       rows.push(row);
-      keepRow(row);
+      keepRow(row, program);
       console.error(`[faults] ${engine} ${describeTable([row])}`);
     }
   } finally {

@@ -10,6 +10,7 @@ export function describeTable(rows: readonly Row[]): string {
       [
         row.wrong === undefined ? 'ok  ' : 'FAIL',
         `${row.fault} at ${row.stage}:`,
+        `ended with ${row.code ?? 'nothing'},`,
         `${row.failed} of ${row.sent} requests failed${row.stopsSite ? ' (the fault stops the site)' : ''},`,
         `live ${row.live ?? 'none'} (was ${row.before ?? 'none'}),`,
         `named ${row.named.join(', ') || 'nothing'},`,
@@ -52,9 +53,9 @@ function markdown(rows: readonly Row[]): string {
 Each row is one deployment under traffic, with one fault injected at the moment a stage begins, on a real host with a
 real engine (Docker 20.10, 26.1 or 28.5). Afterwards \`blue-green status\` has to name the state, and \`blue-green repair\`
 or the next deployment has to bring the host back to one in which there is nothing to name: the service answers, both
-slots are there, no lock, no temporary container, image or file is left. Repeat it with
-\`npm run test:faults -- --write\`, or in slices with \`--minutes 30 --continue --write\`; \`npm test\` runs a few of the
-rows. What the codes mean: [CLI.md](CLI.md#states-and-repair).
+slots are there, no lock, no temporary container, image or file is left. All rows were run with one and the same build
+of the program. Repeat it with \`npm run test:faults -- --write\`, or in slices with \`--minutes 30 --continue --write\`;
+\`npm test\` runs a few of the rows. What the codes mean: [CLI.md](CLI.md#states-and-repair).
 
 ${table(['fault', 'at', 'requests failed', 'live slot', 'state named', 'repaired by'], cells)}
 

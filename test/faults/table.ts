@@ -17,6 +17,8 @@ export interface Row {
   readonly sent: number;
   readonly failed: number;
   readonly stopsSite: boolean;
+  /** The exit code of the deployment that it befell; -1 when the fault killed it. */
+  readonly code: number | undefined;
   /** The slot that was live before. */
   readonly before: SlotName | undefined;
   /** The slot that answered afterwards. */
@@ -66,6 +68,7 @@ export class Patient {
     const traffic = Traffic.start({ url: `${this.host.url}/`, keepAlive: 4, fresh: 2, pauseMs: 25 });
     await traffic.settle(20);
     const wrong: string[] = [];
+    let code: number | undefined;
     let live: SlotName | undefined;
     let named: readonly string[] = [];
     let repairedBy = '';
@@ -73,6 +76,7 @@ export class Patient {
     let upAt: number | undefined;
     try {
       const { outcome, others, cameBack } = await this.deployUnder(fault, stage, wrong);
+      code = outcome.code;
       upAt = cameBack ? traffic.report().seconds : undefined;
       const state = await this.status();
       fault.check?.(outcome, others);
@@ -109,6 +113,7 @@ export class Patient {
       sent: counted.sent,
       failed: counted.failed,
       stopsSite: fault.stopsSite,
+      code,
       before,
       live,
       named,

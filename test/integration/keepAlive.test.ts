@@ -5,12 +5,12 @@ import { createContainer, removeContainer, startContainer } from '../../src/dock
 import { ensureNetwork } from '../../src/docker/networks';
 import type { SlotName } from '../../src/model';
 import { markerAnswer } from '../../src/nginx/conf';
-import { filesToServe, lookAtProxy, switchProxy, waitForWorkers } from '../../src/nginx/proxy';
+import { countDraining, filesToServe, lookAtProxy, switchProxy, waitForWorkers } from '../../src/nginx/proxy';
 import type { Host } from '../machines/host';
 import { oldProxyImages, proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic } from '../machines/traffic';
-import { noSignal, remoteEngine, type RemoteEngine } from './engines';
+import { deployError, noSignal, remoteEngine, type RemoteEngine } from './engines';
 
 const SWITCHES = 30;
 
@@ -82,6 +82,24 @@ for (const image of [...oldProxyImages, proxyImage]) {
       const counted = await traffic.stop();
       assert.equal(counted.failed, 0, describeTraffic(counted));
       assert.ok(counted.sent > 1000, `only ${counted.sent} requests`);
+    });
+
+    if (image !== proxyImage) {
+      return;
+    }
+
+    test('a proxy that is paused, or ends in the middle of its answer, has not answered', async () => {
+      const isSaid = deployError('proxy', /did not answer/);
+      await host.mustExec('docker pause reverse-proxy');
+      await assert.rejects(lookAtProxy(remote.engine, proxy, ['tiny'], noSignal), isSaid);
+      await assert.rejects(countDraining(remote.engine, proxy, '127.0.0.1', 80, noSignal), isSaid);
+      await host.mustExec('docker unpause reverse-proxy');
+      // Workers that stand still let each question wait for its limit.
+      await host.mustExec("pkill -STOP -f '^nginx: worker'");
+      const services = Array.from({ length: 20 }, (_, number) => `tiny${number}`);
+      const look = assert.rejects(lookAtProxy(remote.engine, proxy, services, noSignal), isSaid);
+      await host.mustExec("until pgrep -f 'Host[:] tiny' >/dev/null; do sleep 0.1; done; docker kill reverse-proxy");
+      await look;
     });
   });
 }
