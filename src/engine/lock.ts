@@ -15,6 +15,7 @@ import {
 } from '../docker/containers';
 import { loadEmptyImage } from '../docker/emptyImage';
 import type { DockerEngine } from '../docker/engine';
+import { LoadRefusedError } from '../docker/load';
 import { removeImage } from '../docker/images';
 import { t } from '../l10n';
 import { DeployError, LABEL, type Stage, toDeployError } from '../model';
@@ -34,7 +35,7 @@ const DEAD_AFTER_MS = 20_000;
 const FAILED_BEATS = 10;
 
 /** How often a lock that Docker refuses to create is tried again, each time with its image made anew. */
-const CREATE_AGAIN = 5;
+const CREATE_AGAIN = 10;
 /** Limit for taking the lock once, in milliseconds. */
 const TAKE_LIMIT_MS = 30_000;
 
@@ -164,19 +165,22 @@ async function tryCreate(
     network: 'none',
     restart: 'no' as const,
   };
-  // The image vanishes between load and use, or in the middle of it, when somebody else lets a lock go at that moment.
+  // The image vanishes between load and use, or in the middle of either, when somebody else lets a lock go at that moment.
   // Each of Docker's image stores has words of its own for that, and not all of them say "not found".
   for (let attempt = 0; ; attempt += 1) {
     try {
+      if (attempt > 0) {
+        await loadEmptyImage(engine, LOCK_IMAGE, signal);
+      }
       return await createContainer(engine, spec, signal);
     } catch (error) {
       if (isConflict(error)) {
         return undefined;
       }
-      if (!isRefusal(error) || attempt >= CREATE_AGAIN) {
+      const mayPass = isRefusal(error) || error instanceof LoadRefusedError;
+      if (!mayPass || attempt >= CREATE_AGAIN) {
         throw error;
       }
-      await loadEmptyImage(engine, LOCK_IMAGE, signal);
     }
   }
 }

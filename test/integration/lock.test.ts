@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Lock, lookAtLock, takeLock } from '../../src/engine/lock';
+import { findTemporaryImages } from '../../src/engine/observe';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
 import { deployError, noSignal, remoteEngine, type RemoteEngine } from './engines';
@@ -78,7 +79,16 @@ for (const version of ['20.10', '28.5'] as const) {
           await (await take(service)).release();
         }
       };
-      await Promise.all(['api', 'shop', 'wiki', 'blog'].map(comeAndGo));
+      // A status meanwhile lists images that come and go.
+      const going = { ended: false };
+      const look = async (): Promise<void> => {
+        while (!going.ended) {
+          await findTemporaryImages(remote.engine, noSignal);
+        }
+      };
+      const looks = Promise.all([look(), look()]);
+      await Promise.all(['api', 'shop', 'wiki', 'blog'].map(comeAndGo)).finally(() => (going.ended = true));
+      await looks;
       await assertNothingLeft();
     });
   });
