@@ -157,11 +157,15 @@ async function runInProxy(
 
 /** `said`: what came in the place of an answer. */
 function proxyGone(engine: DockerEngine, said: string, cause?: unknown): DeployError {
-  return new DeployError('proxy', t('The proxy on {0} did not answer: it was stopped, or is paused.', engine.description), {
-    hint: t('Look at the status. Repair or the next deployment brings it back.'),
-    detail: said.trim(),
-    cause,
-  });
+  return new DeployError(
+    'proxy',
+    t('The proxy on {0} did not answer: it was stopped, or is paused.', engine.description),
+    {
+      hint: t('Look at the status. Repair or the next deployment brings it back.'),
+      detail: said.trim(),
+      cause,
+    },
+  );
 }
 
 /**

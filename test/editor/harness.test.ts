@@ -95,6 +95,14 @@ step('a notification that is no longer a toast is found in the centre', async ()
   assert.deepEqual(await editor.notifications(), []);
 });
 
+step('a text that was cleared is waited for anew, and not looked for in the centre', async () => {
+  await editor.runCommand('Lab: Fail');
+  await editor.notification(/lab failed/);
+  await editor.clearNotifications();
+  await assert.rejects(editor.notification(/lab failed/, 2_500), /waited 2.5 s/);
+  assert.equal(await editor.page.locator('.notifications-center.visible').count(), 0);
+});
+
 step('progress, and its cancel', async () => {
   await editor.runCommand('Lab: Work');
   const work = await editor.notification('Working: step 1');

@@ -14,7 +14,10 @@ export interface NotificationState {
 }
 
 /** A text that a notification had at some time. */
-export type PastNotification = Pick<NotificationState, 'text' | 'severity'>;
+export interface PastNotification extends Pick<NotificationState, 'text' | 'severity'> {
+  /** Closed by `clear()`, so that it is not looked for any more. */
+  readonly cleared: boolean;
+}
 
 /** A notification that a test acts on. */
 export interface Notification extends NotificationState {
@@ -45,7 +48,7 @@ new MutationObserver((_, first) => {
       if (text === '') continue;
       let entry = seen.get(message);
       if (entry?.text !== text) {
-        entry = { text, severity: 'info' };
+        entry = { text, severity: 'info', cleared: false };
         seen.set(message, entry);
         globalThis.blueGreenNotifications.push(entry);
       }
@@ -107,6 +110,10 @@ export class Notifications {
         .click({ timeout: actLimit });
       return undefined;
     });
+    await this.screen.page.evaluate(() => {
+      const past = (globalThis as { blueGreenNotifications?: { cleared: boolean }[] }).blueGreenNotifications ?? [];
+      for (const entry of past) entry.cleared = true;
+    });
   }
 
   async #click(match: Match, button: Match): Promise<void> {
@@ -135,7 +142,7 @@ export class Notifications {
       (await this.#read()).find(({ state }) => matches(match, state.text));
     const found = await look();
     if (found !== undefined) return found;
-    if (!(await this.history()).some(({ text }) => matches(match, text))) return undefined;
+    if (!(await this.history()).some(({ text, cleared }) => !cleared && matches(match, text))) return undefined;
     // A toast is out of sight for a moment while it is moved or redrawn.
     if (await this.screen.perhaps(async () => (await look()) !== undefined, 1_000)) return look();
     const centre = this.screen.page.locator('.notifications-center.visible');
