@@ -1,9 +1,11 @@
 /** The engine in a terminal and in CI. docs/CLI.md describes it. */
 import { main } from './cli/main';
+import { staySmall } from './cli/memory';
 
 /** Milliseconds that open handles may take to close after the command has ended. */
 const CLOSING_LIMIT_MS = 2_000;
 
+staySmall();
 void main(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,

@@ -80,6 +80,7 @@ function localLink(address: EngineAddress, description = t('this machine')): Eng
     description,
     open: () => openLocal(address),
     cliEnvironment: cliEnvironment(address),
+    isHere: address.kind === 'socket',
     maxStreams: MAX_LOCAL_STREAMS,
     onClose: () => undefined,
   };

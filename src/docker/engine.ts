@@ -39,6 +39,8 @@ export interface EngineLink {
   open(): Duplex;
   /** What leads the docker command to the same engine; undefined where nothing does. */
   readonly cliEnvironment?: Readonly<Record<string, string>>;
+  /** True when it leads to no other machine, as far as one can see: a container or a virtual machine may still lie between. */
+  readonly isHere?: boolean;
   /** Streams that may be open at once. */
   readonly maxStreams: number;
   /** Called when the connection that carries all streams is lost or closed. A link without such a one never calls. */
@@ -159,6 +161,11 @@ export class DockerEngine {
     return performance.now() - begin;
   }
 
+  /** True when the engine may reach what listens on 127.0.0.1 here. */
+  get isHere(): boolean {
+    return this.#link.isHere === true;
+  }
+
   /** Variables that lead the docker command to this engine; undefined where nothing does. */
   get cliEnvironment(): Readonly<Record<string, string>> | undefined {
     return this.#link.cliEnvironment;
@@ -233,7 +240,10 @@ function createDocker(agent: StreamAgent): Docker {
 }
 
 async function identify(docker: Docker, limit: AbortSignal): Promise<EngineInfo> {
-  // Asked without a version: each engine answers these two in its own.
+  // From API 1.44 on /info has pages on what each runtime can do, unless it is asked in an older version. It takes the
+  // engine a while, so it is asked before it is known whether the engine still speaks that one.
+  const early = askPlain(docker, `/v${OLDEST_API}/info`, limit);
+  early.catch(() => undefined);
   const version = object(await askPlain(docker, '/version', limit));
   const own = text(version['ApiVersion']);
   if (own === '') {
@@ -243,9 +253,8 @@ async function identify(docker: Docker, limit: AbortSignal): Promise<EngineInfo>
     throw new DockerError(t('Docker {0} is too old. Docker 20.10 is the oldest that works.', text(version['Version'])));
   }
   const minimum = text(version['MinAPIVersion']);
-  // From API 1.44 on it has pages on what each runtime can do.
-  const oldest = compareVersions(minimum, OLDEST_API) < 0 ? OLDEST_API : minimum;
-  const info = object(await askPlain(docker, `/v${oldest}/info`, limit));
+  const speaksOldest = compareVersions(minimum, OLDEST_API) <= 0;
+  const info = object(await (speaksOldest ? early : askPlain(docker, `/v${minimum}/info`, limit)));
   const containerd = array(info['DriverStatus']).some((row) =>
     texts(row).join('=').startsWith('driver-type=io.containerd'),
   );

@@ -1,4 +1,5 @@
 import type { DockerEngine } from './engine';
+import { inspectStored, type StoredImage } from './imageStore';
 import { type ImageDetails, type ImageSummary, inspectImage, listImageSummaries } from './images';
 
 /** The images of an engine at one moment. What has been asked is not asked again: the engine may be behind a slow line. */
@@ -6,6 +7,7 @@ export class ImageCatalogue {
   readonly #engine: DockerEngine;
   readonly #signal: AbortSignal;
   readonly #details = new Map<string, Promise<ImageDetails | undefined>>();
+  readonly #stored = new Map<string, Promise<StoredImage | undefined>>();
   #list: Promise<readonly ImageSummary[]> | undefined;
 
   constructor(engine: DockerEngine, signal: AbortSignal) {
@@ -20,8 +22,16 @@ export class ImageCatalogue {
 
   /** Undefined for an image that has gone meanwhile. */
   inspect(id: string): Promise<ImageDetails | undefined> {
-    const details = this.#details.get(id) ?? inspectImage(this.#engine, id, this.#signal);
+    const stored = this.#stored.get(id)?.then((it) => it?.image);
+    const details = stored ?? this.#details.get(id) ?? inspectImage(this.#engine, id, this.#signal);
     this.#details.set(id, details);
     return details;
+  }
+
+  /** As `inspect`, and whether the engine has all of it. */
+  inspectStored(id: string): Promise<StoredImage | undefined> {
+    const stored = this.#stored.get(id) ?? inspectStored(this.#engine, id, this.#signal);
+    this.#stored.set(id, stored);
+    return stored;
   }
 }

@@ -63,14 +63,25 @@ export async function sharedPrefixes(
   return prefixes(layers, await catalogue.list(), catalogue);
 }
 
-/** As `sharedPrefixes`, of the image's own earlier releases and parts alone where the others cannot save much more. */
+/**
+ * As `sharedPrefixes`, of the newest of the image's own earlier releases and parts; of the older ones, and of all other
+ * images, only where they may save more than the questions take.
+ */
 async function nearestPrefixes({ image, sizes, reference }: Wanted, catalogue: ImageCatalogue): Promise<number[]> {
   const nearest = [splitReference(reference).repository, INCOMING];
   const all = await catalogue.list();
-  const near = all.filter(({ tags }) => tags.some((tag) => nearest.includes(splitReference(tag).repository)));
-  const found = await prefixes(image.layers, near, catalogue);
-  const worthAsking = bytesAbove(sizes, found[0] ?? 0) > (all.length - near.length) * ANSWER_BYTES;
-  return worthAsking ? prefixes(image.layers, all, catalogue) : found;
+  const near = all
+    .filter(({ tags }) => tags.some((tag) => nearest.includes(splitReference(tag).repository)))
+    .sort((a, b) => b.createdSeconds - a.createdSeconds);
+  let found: number[] = [];
+  let asked = 0;
+  for (const images of [near.slice(0, 1), near, all]) {
+    if (bytesAbove(sizes, found[0] ?? 0) > (images.length - asked) * ANSWER_BYTES) {
+      found = await prefixes(image.layers, images, catalogue);
+      asked = images.length;
+    }
+  }
+  return found;
 }
 
 async function prefixes(

@@ -5,7 +5,8 @@ import { object } from './json';
 
 /**
  * The image on the target that is the very same as the given one: same layers, same configuration, same time of birth.
- * Ids do not tell, because each kind of image store makes them in its own way. Undefined when there is none.
+ * Ids do not tell, because each kind of image store makes them in its own way. Undefined when there is none, or when the
+ * target does not have all of it.
  */
 export async function findSameImage(
   target: DockerEngine,
@@ -16,9 +17,9 @@ export async function findSameImage(
   const born = Math.floor(image.createdAt / 1000);
   for (const { id, createdSeconds } of await catalogue.list()) {
     if (id === image.id || createdSeconds === born) {
-      const candidate = await catalogue.inspect(id);
-      if (candidate !== undefined && isSameImage(candidate, image)) {
-        return candidate;
+      const candidate = await catalogue.inspectStored(id);
+      if (candidate?.complete === true && isSameImage(candidate.image, image)) {
+        return candidate.image;
       }
     }
   }

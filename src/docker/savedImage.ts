@@ -35,6 +35,8 @@ export interface SavedLayout {
   readonly config: string;
   /** Bytes of each layer's entry, as the archive has it. */
   readonly sizes: readonly number[];
+  /** What each layer's entry is, as a manifest says it; where that is not told, its first bytes tell. */
+  readonly mediaTypes?: readonly string[];
 }
 
 /** The archive holds a layer under a name that says nothing; its table of contents, at the end, has to be read first. */
@@ -67,6 +69,39 @@ export async function openSaved(engine: DockerEngine, reference: string, signal:
   } catch (error) {
     stall.end();
     throw error;
+  }
+}
+
+/**
+ * The stream of `docker save`, asked for before anybody can read it: an engine that keeps layers writes the whole image to
+ * its own disk before the first byte comes, and meanwhile the target can be asked what it has.
+ */
+export class SavedAhead {
+  readonly #control = new AbortController();
+  readonly #saved: Promise<Readable>;
+
+  constructor(engine: DockerEngine, reference: string) {
+    this.#saved = openSaved(engine, reference, this.#control.signal);
+    // It may fail while nobody waits for it.
+    this.#saved.catch(() => undefined);
+  }
+
+  /** As `openSaved`; from now on the signal ends it. */
+  async take(signal: AbortSignal): Promise<Readable> {
+    const release = onAbort(signal, () => this.#control.abort(signal.reason));
+    try {
+      const saved = await this.#saved;
+      saved.once('close', release);
+      return saved;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Nobody is going to read it. */
+  drop(): void {
+    this.#control.abort();
   }
 }
 

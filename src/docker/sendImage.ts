@@ -4,19 +4,20 @@ import { onAbort } from './limits';
 import { loadArchive } from './load';
 import { type LayerBlob, LAYER_TYPE, layerType, LayoutWriter } from './ociLayout';
 import { configOfPart } from './parts';
-import {
-  openSaved,
-  readSaved,
-  type SavedLayer,
-  type SavedLayout,
-  sourceFailure,
-  UnknownLayerError,
-} from './savedImage';
+import { NotPushedError } from './pushedImage';
+import { type SavedLayer, type SavedLayout, sourceFailure, UnknownLayerError } from './savedImage';
 
 export interface SendOrder {
   readonly source: DockerEngine;
   readonly target: DockerEngine;
-  readonly reference: string;
+  /**
+   * Reads the image: hands over its layers, the wanted ones at least, one after the other, and returns its configuration.
+   */
+  readonly read: (
+    wanted: ReadonlySet<number>,
+    onLayer: (layer: SavedLayer) => Promise<void>,
+    signal: AbortSignal,
+  ) => Promise<Buffer>;
   readonly image: ImageDetails;
   /** Where things are in the source's archive, if that has been looked up. */
   readonly layout: SavedLayout | undefined;
@@ -41,7 +42,7 @@ export interface SentBytes {
 /**
  * Sends an image once, from `docker save` to `docker load`, and waits until the target has loaded it. Whether it is
  * complete there is for the caller to verify.
- * @throws UnknownLayerError when the archive's table of contents is needed first; otherwise as `loadArchive`.
+ * @throws UnknownLayerError, NotPushedError when the image has to be read in another way; otherwise as `loadArchive`.
  */
 export async function sendImage(order: SendOrder, signal: AbortSignal): Promise<SentBytes> {
   const stop = new AbortController();
@@ -98,12 +99,13 @@ async function feed(
   const { layers } = image;
   const digests = blobDigests(image, layout);
   const blobs = new Map<string, LayerBlob>();
+  // The same layer may come again further up, where its chain is another one.
+  const isWanted = (index: number): boolean =>
+    layers.lastIndexOf(layers[index] ?? '') >= have && layers.indexOf(layers[index] ?? '') < upTo;
   const onLayer = async ({ index, size, content }: SavedLayer): Promise<void> => {
     const digest = digests[index] ?? '';
-    const diffId = layers[index] ?? '';
     const watched = new WatchedContent(content);
-    // The same layer may come again further up, where its chain is another one.
-    if (layers.lastIndexOf(diffId) >= have && layers.indexOf(diffId) < upTo) {
+    if (isWanted(index)) {
       watched.onBytes = onRawBytes;
       await writer.layer(digest, size, watched);
     } else if (layout !== undefined) {
@@ -113,13 +115,16 @@ async function feed(
     blobs.set(digest, { digest, size, mediaType: layerType(watched.beginning) });
   };
   try {
-    const saved = await openSaved(source, order.reference, signal);
-    const whole = await readSaved(saved, layers, image.id, layout, onLayer);
+    const whole = await order.read(new Set([...layers.keys()].filter(isWanted)), onLayer, signal);
     const config = upTo < layers.length ? configOfPart(image, upTo) : whole;
-    const described = digests.map((digest) => blobs.get(digest) ?? { digest, size: 0, mediaType: LAYER_TYPE });
+    const described = digests.map((digest, index) => {
+      const [size = 0, mediaType = LAYER_TYPE] = [layout?.sizes[index], layout?.mediaTypes?.[index]];
+      return blobs.get(digest) ?? { digest, size, mediaType };
+    });
     await writer.finish(order.tag, config, described.slice(0, upTo));
   } catch (error) {
-    throw error instanceof UnknownLayerError ? error : sourceFailure(source, error, signal);
+    const mayRead = error instanceof UnknownLayerError || error instanceof NotPushedError;
+    throw mayRead ? error : sourceFailure(source, error, signal);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { formatNumber, t } from '../l10n';
 import { DeployError, LABEL, throwIfCancelled, toDeployError } from '../model';
 import type { DockerEngine } from './engine';
@@ -9,11 +10,23 @@ import { ConnectionLostError, LoadRefusedError } from './load';
 import { endOfPart, INCOMING, likelySpeed, sum } from './parts';
 import { presentLayers } from './presentLayers';
 import { findSameImage, hasSameContent } from './sameImage';
-import { openSaved, readLayout, type SavedLayout, sourceFailure, UnknownLayerError } from './savedImage';
+import { NotPushedError, pushedLayout, readPushed } from './pushedImage';
+import {
+  openSaved,
+  readLayout,
+  readSaved,
+  SavedAhead,
+  type SavedLayer,
+  type SavedLayout,
+  sourceFailure,
+  UnknownLayerError,
+} from './savedImage';
 import { blobDigests, sendImage, type SentBytes } from './sendImage';
 
 /** Milliseconds for taking temporary names away after a failure. */
 const CLEAN_UP_MS = 15_000;
+/** Bytes that find room on the target, or else are told by the target itself that they do not. */
+const SURELY_FITS = 1024 * 1024;
 /** Lost connections in a row, without a layer more on the target, after which it is given up. */
 const MAX_LOSSES = 5;
 
@@ -109,6 +122,12 @@ class IncompleteError extends Error {
   override readonly name = 'IncompleteError';
 }
 
+/**
+ * Which layers are left out of an archive: those that the target says it has; those only that this transfer brought and
+ * has seen there; none at all.
+ */
+type Trust = 'target' | 'own' | 'nothing';
+
 class Transfer {
   readonly #source: DockerEngine;
   readonly #target: DockerEngine;
@@ -129,9 +148,19 @@ class Transfer {
   /** What the line carries, in bytes before compression: what may be supposed, then what the last part went at. */
   #bytesPerMs: number | undefined;
   /** Names of parts that are on the target, or may be. */
-  readonly #parts: string[] = [];
+  readonly #parts = new Set<string>();
   /** Something may be under the temporary tag. */
   #tagUsed = false;
+  #trust: Trust = 'target';
+  /** Where parts ended that the target has, of those that may be relied on by `#trust`. */
+  #ownParts: number[] = [];
+  /** An archive that ends below the image's topmost layer was sent since `#trust` changed last. */
+  #inParts = false;
+  /** Why less is relied on than in the beginning. */
+  #reason: string | undefined;
+  #ahead: SavedAhead | undefined;
+  /** The source pushes single layers to here. */
+  #pushes: boolean;
 
   constructor(
     source: DockerEngine,
@@ -149,22 +178,21 @@ class Transfer {
     this.#options = options;
     this.#signal = signal;
     this.#lookUp = lookUp;
+    this.#pushes = source.info.store === 'containerd' && source.isHere;
   }
 
   /** When it returns, the image is complete on the target under its final tag. */
   async run(): Promise<TransferResult> {
-    // containerd hands layers out as it keeps them, often compressed: only the table of contents tells which is which.
-    if (this.#source.info.store === 'containerd') {
-      await this.#readLayout();
-    }
     try {
       const result = await this.#bringInSpiteOfLosses();
       await this.#removeNames(this.#parts);
       return result;
     } catch (error) {
       // What has arrived is of use to the next try, which takes these names away.
-      await this.#removeNames(isLost(error) ? [] : this.#parts);
+      await this.#removeNames(isLost(error) ? new Set() : this.#parts);
       throw error;
+    } finally {
+      this.#ahead?.drop();
     }
   }
 
@@ -195,65 +223,113 @@ class Transfer {
     const { finalTag, temporaryTag } = this.#options;
     const catalogue = new ImageCatalogue(this.#target, this.#signal);
     const present = await findSameImage(this.#target, this.#image, this.#signal, catalogue);
-    if (present !== undefined && (await inspectStored(this.#target, present.id, this.#signal))?.complete === true) {
+    if (present !== undefined) {
       await tagImage(this.#target, present.id, finalTag, this.#signal);
       this.#skipped ??= this.#image.layers.length;
       return this.#result();
     }
-    const result = await this.#sendMissing(catalogue);
+    await this.#prepareSource();
+    await this.#sendMissing(catalogue);
     await tagImage(this.#target, temporaryTag, finalTag, this.#signal);
-    return result;
+    return this.#result();
+  }
+
+  async #prepareSource(): Promise<void> {
+    if (this.#source.info.store === 'containerd') {
+      // It hands layers out as it keeps them, often compressed: only the table of contents tells which is which.
+      this.#layout ??= await this.#readLayout();
+    }
+    this.#saveAhead();
+    this.#sizes ??= this.#layout?.sizes ?? (await this.#readSizes());
   }
 
   /** When it returns, the image is complete on the target under its temporary tag. */
-  async #sendMissing(catalogue: ImageCatalogue): Promise<TransferResult> {
-    const all = this.#image.layers.length;
-    this.#sizes ??= this.#layout?.sizes ?? (await this.#readSizes());
-    const wanted = {
-      image: this.#image,
-      digests: blobDigests(this.#image, this.#layout),
-      sizes: this.#sizes,
-      reference: this.#options.finalTag,
-    };
-    this.#have = await this.#lookUp(this.#target, wanted, catalogue, this.#signal);
-    if (this.#skipped === undefined) {
-      this.#skipped = this.#have;
-      if (this.#sizes === undefined && all - this.#have > 1) {
-        this.#sizes = (await this.#readLayout()).sizes;
+  async #sendMissing(catalogue: ImageCatalogue): Promise<void> {
+    for (;;) {
+      this.#have = await this.#present(catalogue);
+      const first = this.#skipped === undefined;
+      this.#skipped ??= this.#have;
+      if (this.#sizes === undefined && this.#image.layers.length - this.#have > 1) {
+        this.#layout = await this.#readLayout();
+        this.#sizes = this.#layout.sizes;
       }
-      await this.#refuseFullDisk();
-    }
-    try {
-      for (;;) {
-        const end = await this.#endOfPart();
-        if (end >= all) {
-          await this.#send(all, this.#options.temporaryTag);
-          return this.#result();
+      if (first) {
+        await this.#refuseFullDisk();
+      }
+      const leftOut = this.#have > 0;
+      try {
+        await this.#sendParts();
+        return;
+      } catch (error) {
+        if (!(error instanceof LoadRefusedError || error instanceof IncompleteError) || !this.#trustLess(leftOut)) {
+          throw error;
         }
-        const name = `${this.#options.temporaryTag}-${end}`;
-        this.#parts.push(name);
-        await this.#send(end, name);
-        this.#have = end;
+        this.#reason ??= error.message;
+        this.#options.onNote(
+          t('What was sent does not fit what {0} has. Sending the whole image.', this.#target.description),
+        );
+        await removeImage(this.#target, this.#options.temporaryTag, this.#signal);
       }
-    } catch (error) {
-      const wasWhole = this.#have === 0 && this.#parts.length === 0;
-      if (wasWhole || !(error instanceof LoadRefusedError || error instanceof IncompleteError)) {
-        throw error;
-      }
-      const reason = error.message;
-      this.#options.onNote(
-        t('What was sent does not fit what {0} has. Sending the whole image.', this.#target.description),
-      );
-      await removeImage(this.#target, this.#options.temporaryTag, this.#signal);
-      this.#have = 0;
-      this.#skipped = 0;
-      await this.#send(all, this.#options.temporaryTag);
-      return { ...this.#result(), reason };
     }
+  }
+
+  /** Lowest layers that need not be sent. */
+  async #present(catalogue: ImageCatalogue): Promise<number> {
+    if (this.#trust === 'target') {
+      const wanted = {
+        image: this.#image,
+        digests: blobDigests(this.#image, this.#layout),
+        sizes: this.#sizes,
+        reference: this.#options.finalTag,
+      };
+      return this.#lookUp(this.#target, wanted, catalogue, this.#signal);
+    }
+    for (const end of this.#ownParts.toReversed()) {
+      if (await this.#isThere(end, this.#nameOfPart(end))) {
+        return end;
+      }
+    }
+    return 0;
+  }
+
+  /** After the target refused what was sent. False when there is nothing that could be relied on less. */
+  #trustLess(leftOut: boolean): boolean {
+    if (this.#trust === 'nothing' || !(leftOut || this.#inParts)) {
+      return false;
+    }
+    this.#trust = this.#trust === 'target' && leftOut ? 'own' : 'nothing';
+    this.#ownParts = [];
+    this.#skipped = 0;
+    return true;
+  }
+
+  async #sendParts(): Promise<void> {
+    const all = this.#image.layers.length;
+    this.#inParts = false;
+    for (;;) {
+      const end = await this.#endOfPart();
+      if (end >= all) {
+        await this.#send(all, this.#options.temporaryTag);
+        return;
+      }
+      const name = this.#nameOfPart(end);
+      this.#inParts = true;
+      this.#parts.add(name);
+      await this.#send(end, name);
+      this.#ownParts.push(end);
+      this.#have = end;
+    }
+  }
+
+  #nameOfPart(end: number): string {
+    return `${this.#options.temporaryTag}-${end}`;
   }
 
   /** How near the host is, is asked only where it makes a difference. */
   async #endOfPart(): Promise<number> {
+    if (this.#trust === 'nothing') {
+      return this.#image.layers.length;
+    }
     const end = endOfPart(this.#sizes, this.#have, this.#bytesPerMs ?? 0);
     if (this.#bytesPerMs !== undefined || end >= this.#image.layers.length) {
       return end;
@@ -269,6 +345,7 @@ class Transfer {
       sentLayers: this.#image.layers.length - skippedLayers,
       skippedLayers,
       full: skippedLayers === 0,
+      ...(this.#reason !== undefined && { reason: this.#reason }),
     };
   }
 
@@ -277,8 +354,7 @@ class Transfer {
     this.#tagUsed ||= tag === this.#options.temporaryTag;
     await this.#sendInAnyLayout(upTo, tag);
     const loaded = await inspectStored(this.#target, tag, this.#signal);
-    const wanted = { ...this.#image, layers: this.#image.layers.slice(0, upTo) };
-    if (loaded === undefined || !hasSameContent(loaded.image, wanted)) {
+    if (loaded === undefined || !this.#isPart(loaded.image, upTo)) {
       throw new IncompleteError(t('The layers on the host were not those of the image.'));
     }
     if (!loaded.complete) {
@@ -286,14 +362,26 @@ class Transfer {
     }
   }
 
+  /** True when the target has all of so many lowest layers as an image of this name. */
+  async #isThere(upTo: number, tag: string): Promise<boolean> {
+    const stored = await inspectStored(this.#target, tag, this.#signal);
+    return stored?.complete === true && this.#isPart(stored.image, upTo);
+  }
+
+  #isPart(image: ImageDetails, upTo: number): boolean {
+    return hasSameContent(image, { ...this.#image, layers: this.#image.layers.slice(0, upTo) });
+  }
+
   async #sendInAnyLayout(upTo: number, tag: string): Promise<void> {
     try {
       await this.#sendOnce(upTo, tag);
     } catch (error) {
-      if (!(error instanceof UnknownLayerError) || this.#layout !== undefined) {
+      const unknown = error instanceof UnknownLayerError && this.#layout === undefined;
+      if (!(error instanceof NotPushedError || unknown)) {
         throw error;
       }
-      await this.#readLayout();
+      this.#pushes = false;
+      this.#layout = await this.#readLayout();
       await this.#sendOnce(upTo, tag);
     }
   }
@@ -305,7 +393,7 @@ class Transfer {
       {
         source: this.#source,
         target: this.#target,
-        reference: this.#reference,
+        read: (...from) => this.#readSource(...from),
         image: this.#image,
         layout: this.#layout,
         have: this.#have,
@@ -314,6 +402,10 @@ class Transfer {
         onProgress: (sent) => {
           this.#sentBytes = before.bytes + sent.bytes;
           this.#sentRawBytes = before.rawBytes + sent.rawBytes;
+          if (upTo < this.#image.layers.length) {
+            // The source is done with writing this one out, and has time for the next.
+            this.#saveAhead();
+          }
           this.#tellProgress(sent);
         },
       },
@@ -336,10 +428,54 @@ class Transfer {
     });
   }
 
-  async #readLayout(): Promise<SavedLayout> {
+  /** Asks for the archive that is needed next. An engine with containerd's store has it at hand at any time. */
+  #saveAhead(): void {
+    if (this.#source.info.store === 'layers') {
+      this.#ahead ??= new SavedAhead(this.#source, this.#reference);
+    }
+  }
+
+  async #readSource(
+    wanted: ReadonlySet<number>,
+    onLayer: (layer: SavedLayer) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Buffer> {
+    if (this.#pushes && this.#layout !== undefined) {
+      return readPushed(this.#source, this.#reference, this.#image, this.#layout, wanted, onLayer, signal);
+    }
+    const saved = await this.#openSaved(signal);
+    return readSaved(saved, this.#image.layers, this.#image.id, this.#layout, onLayer);
+  }
+
+  async #openSaved(signal: AbortSignal): Promise<Readable> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
     try {
-      this.#layout = await readLayout(await openSaved(this.#source, this.#reference, this.#signal));
-      return this.#layout;
+      if (ahead !== undefined) {
+        return await ahead.take(signal);
+      }
+    } catch (error) {
+      // There may have been too little room for two archives at once.
+      if (signal.aborted) {
+        throw error;
+      }
+    }
+    return openSaved(this.#source, this.#reference, signal);
+  }
+
+  async #readLayout(): Promise<SavedLayout> {
+    if (this.#pushes) {
+      try {
+        return await pushedLayout(this.#source, this.#reference, this.#image, this.#signal);
+      } catch (error) {
+        if (!(error instanceof NotPushedError)) {
+          throw error;
+        }
+        this.#pushes = false;
+      }
+    }
+    try {
+      return await readLayout(await openSaved(this.#source, this.#reference, this.#signal));
     } catch (error) {
       throw sourceFailure(this.#source, error, this.#signal);
     }
@@ -355,8 +491,8 @@ class Transfer {
 
   /** The target unpacks what it has taken in, so that for a while it holds everything twice. */
   async #refuseFullDisk(): Promise<void> {
-    const free = await this.#options.freeBytes?.(this.#signal);
     const needed = 2 * sum(this.#sizes?.slice(this.#have) ?? []);
+    const free = needed < SURELY_FITS ? undefined : await this.#options.freeBytes?.(this.#signal);
     if (free !== undefined && free < needed) {
       throw new DeployError(
         'transfer',
@@ -374,12 +510,11 @@ class Transfer {
   }
 
   /** Takes the temporary tag away, and these parts. */
-  async #removeNames(parts: readonly string[]): Promise<void> {
+  async #removeNames(parts: ReadonlySet<string>): Promise<void> {
     const limit = AbortSignal.timeout(CLEAN_UP_MS);
+    const names = [...(this.#tagUsed ? [this.#options.temporaryTag] : []), ...parts];
     try {
-      for (const name of [...(this.#tagUsed ? [this.#options.temporaryTag] : []), ...parts]) {
-        await removeImage(this.#target, name, limit);
-      }
+      await Promise.all(names.map((name) => removeImage(this.#target, name, limit)));
     } catch {
       this.#options.onNote(
         t('A temporary name was left on {0}. The next deployment removes it.', this.#target.description),

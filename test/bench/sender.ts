@@ -2,6 +2,7 @@
  * Our way as a program of its own, so that its memory can be measured: opens the host, brings one image there, and says
  * what it took. Bundled by the bench before it runs.
  */
+import { staySmall } from '../../src/cli/memory';
 import { connectLocalEngine } from '../../src/docker/connect';
 import { openHost } from '../../src/engine/host';
 import { transferImage } from '../../src/docker/transfer';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
     passphrase: nobody,
     password: nobody,
   };
+  staySmall();
   const begin = performance.now();
   const source = await connectLocalEngine(signal);
   const files = { sshConfigFile, knownHostsFile, identityFiles: [identityFile] };

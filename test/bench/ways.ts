@@ -3,20 +3,32 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { mustRun } from '../machines/command';
+import type { Host } from '../machines/host';
 import type { Lab } from '../machines/lab';
 import { startRegistry } from '../machines/registry';
 import type { SenderResult } from './sender';
 
+/** Where images are built and sent from. */
+export interface Builder {
+  /** `Docker 20.10` */
+  readonly name: string;
+  readonly socketPath: string;
+  /** The machine that it runs on, where that is not this one. */
+  readonly host?: Host;
+}
+
 /** One way, ready to be used for one host. */
 export interface Way {
   readonly name: string;
+  /** It takes the same whatever changed: once is enough. */
+  readonly alwaysTheSame: boolean;
   /** Brings an image of the local engine to the host of this ssh alias. Returns what is known of it besides the time. */
   send(alias: string, image: string): Promise<{ readonly peakBytes?: number }>;
   readonly stop: () => Promise<void>;
 }
 
 /** Ours, run by this Node. */
-export async function ourWay(lab: Lab, name: string, node: string): Promise<Way> {
+export async function ourWay(lab: Lab, builder: Builder, name: string, node: string): Promise<Way> {
   // In the tree, so that what is left out of the bundle is found.
   const program = path.join(__dirname, '../../dist/bench/sender.cjs');
   await build({
@@ -30,9 +42,11 @@ export async function ourWay(lab: Lab, name: string, node: string): Promise<Way>
   });
   return {
     name,
+    alwaysTheSame: false,
     send: async (alias, image) => {
       const files = [lab.sshConfigFile, lab.knownHostsFile, lab.identityFile];
-      const said = await mustRun(node, [program, alias, image, ...files], { env: environment(lab) });
+      const [command = node, ...more] = [...(await besideEngine(builder)), node, program, alias, image, ...files];
+      const said = await mustRun(command, more, { env: environment(builder) });
       const { peakBytes } = JSON.parse(said) as SenderResult;
       return { peakBytes };
     },
@@ -41,12 +55,13 @@ export async function ourWay(lab: Lab, name: string, node: string): Promise<Way>
 }
 
 /** `docker save | gzip | ssh | docker load`, the article's. */
-export function pipeline(lab: Lab): Way {
+export function pipeline(lab: Lab, builder: Builder): Way {
   return {
     name: 'save | gzip | ssh | load',
+    alwaysTheSame: true,
     send: async (alias, image) => {
       const script = 'set -o pipefail; docker save "$1" | gzip | ssh -F "$2" "$3" docker load';
-      await mustRun('bash', ['-c', script, 'bash', image, lab.sshConfigFile, alias], { env: environment(lab) });
+      await mustRun('bash', ['-c', script, 'bash', image, lab.sshConfigFile, alias], { env: environment(builder) });
       return {};
     },
     stop: () => Promise.resolve(),
@@ -61,14 +76,28 @@ on -M -f -N -R "$port:127.0.0.1:$port" "$alias" >/dev/null 2>&1
 on "$alias" docker pull --quiet "$image"
 on -O exit "$alias"`;
 
-/** A registry of this machine that the host reaches through the SSH connection, as Kamal 2 does it. */
-export async function registry(lab: Lab): Promise<Way> {
+/**
+ * A registry of this machine that the host reaches through the SSH connection, as Kamal 2 does it. A builder on a machine
+ * of its own has a tunnel to it as well, which is there before the first push.
+ */
+export async function registry(lab: Lab, builder: Builder): Promise<Way> {
   const { port, stop } = await startRegistry();
+  const tunnel = path.join(lab.folder, `builder-${port}`);
+  const ssh = ['-F', lab.sshConfigFile, '-S', tunnel];
+  if (builder.host !== undefined) {
+    await mustRun('bash', [
+      '-c',
+      'ssh "$@" >/dev/null 2>&1',
+      'ssh',
+      ...[...ssh, '-M', '-f', '-N', '-R', `${port}:127.0.0.1:${port}`, builder.host.name],
+    ]);
+  }
   return {
     name: 'registry through ssh',
+    alwaysTheSame: false,
     send: async (alias, image) => {
       const name = `localhost:${port}/${image}`;
-      const env = environment(lab);
+      const env = environment(builder);
       await mustRun('docker', ['tag', image, name], { env });
       await mustRun('docker', ['push', '--quiet', name], { env });
       await mustRun(
@@ -81,10 +110,20 @@ export async function registry(lab: Lab): Promise<Way> {
       await mustRun('docker', ['rmi', name], { env });
       return {};
     },
-    stop,
+    stop: async () => {
+      if (builder.host !== undefined) {
+        await mustRun('ssh', [...ssh, '-O', 'exit', builder.host.name]);
+      }
+      await stop();
+    },
   };
 }
 
-function environment(lab: Lab): NodeJS.ProcessEnv {
-  return { ...process.env, DOCKER_HOST: `unix://${lab.engine.socketPath}` };
+/** What runs a program as if it were on the builder's machine: with its network, so that the engine there can reach it. */
+async function besideEngine({ host }: Builder): Promise<string[]> {
+  return host === undefined ? [] : ['nsenter', `--net=${await host.proc('ns/net')}`];
+}
+
+function environment({ socketPath }: Builder): NodeJS.ProcessEnv {
+  return { ...process.env, DOCKER_HOST: `unix://${socketPath}` };
 }

@@ -1,6 +1,7 @@
 /** The table of faults as text. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { replaceMarked, table } from '../markdown';
 import type { Row } from './table';
 
 /** One line a row, for a terminal. */
@@ -21,21 +22,13 @@ export function describeTable(rows: readonly Row[]): string {
     .join('\n');
 }
 
-const BEGIN = '<!-- faults -->';
-const END = '<!-- /faults -->';
-
 /** Writes docs/FAULTS.md, and the short table between its marks in the README. Throws when rows are missing. */
 export function writeTables(root: string, rows: readonly Row[], wanted: number): void {
   if (rows.length !== wanted) {
     throw new Error(`${rows.length} of ${wanted} rows have been run: no table is written.`);
   }
   writeFileSync(path.join(root, 'docs/FAULTS.md'), markdown(rows));
-  const readme = path.join(root, 'README.md');
-  const [before, after] = readFileSync(readme, 'utf8').split(new RegExp(`${BEGIN}[^]*${END}`));
-  if (before === undefined || after === undefined) {
-    throw new Error(`README.md has no place for the table: ${BEGIN} … ${END}.`);
-  }
-  writeFileSync(readme, `${before}${BEGIN}\n\n${shortTable(rows)}\n\n${END}${after}`);
+  replaceMarked(path.join(root, 'README.md'), 'faults', shortTable(rows));
 }
 
 /** The whole of docs/FAULTS.md. */
@@ -79,13 +72,6 @@ function shortTable(rows: readonly Row[]): string {
     ];
   });
   return table(['fault', 'stages', 'requests failed', 'named and repaired'], cells);
-}
-
-function table(head: readonly string[], cells: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)].join('\n');
 }
 
 function liveInWords({ before, live }: Row): string {

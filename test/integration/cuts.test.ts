@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { buildImage } from '../../src/docker/build';
 import { connectRemoteEngine } from '../../src/docker/connect';
 import type { DockerEngine } from '../../src/docker/engine';
-import { transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
+import { type LayerLookUp, transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
 import type { DeployEvent } from '../../src/model';
 import { LastingTransport } from '../../src/ssh/lasting';
 import type { Host } from '../machines/host';
@@ -78,6 +78,7 @@ for (const version of ['20.10', '28.5'] as const) {
       disturb: (bytes: number) => boolean,
       knownHostsFile = lab.knownHostsFile,
       more: Partial<TransferOptions> = {},
+      lookUp?: LayerLookUp,
     ): Promise<TransferResult & { notes: readonly string[] }> {
       const { sshConfigFile, identityFile } = lab;
       const files = { sshConfigFile, knownHostsFile, identityFiles: [identityFile] };
@@ -104,7 +105,9 @@ for (const version of ['20.10', '28.5'] as const) {
         ...more,
       };
       try {
-        const result = await transport.outlast(() => transferImage(source, target, `${NAME}:new`, options, noSignal));
+        const result = await transport.outlast(() =>
+          transferImage(source, target, `${NAME}:new`, options, noSignal, lookUp),
+        );
         assert.ok(done, 'nothing was cut');
         return { ...result, notes };
       } finally {
@@ -143,6 +146,16 @@ for (const version of ['20.10', '28.5'] as const) {
 
     test('cut after a layer: what arrived is not sent again', async () => {
       const { sentBytes } = await send(cutEvery(1.5 * LAYER_BYTES, 1));
+      assert.ok(sentBytes < 3.8 * LAYER_BYTES, `${sentBytes} bytes were sent`);
+      await assertArrived();
+    });
+
+    test('cut while everything goes because a part did not fit: what arrived is not sent again either', async () => {
+      const liar: LayerLookUp = (_target, { image }) => Promise.resolve(image.layers.length - 1);
+      const { sentBytes, notes, reason, sentLayers } = await send(cutEvery(1.5 * LAYER_BYTES, 1), undefined, {}, liar);
+      assert.match(notes.join(' '), /^What was sent does not fit .* The connection to .* was lost\.[^.]*\.$/);
+      assert.match(reason ?? '', /./);
+      assert.equal(sentLayers, 5);
       assert.ok(sentBytes < 3.8 * LAYER_BYTES, `${sentBytes} bytes were sent`);
       await assertArrived();
     });

@@ -1,6 +1,7 @@
 /** Images go from the local engine to every engine of the matrix as the layers that are missing there, or not at all. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import path from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
@@ -12,6 +13,7 @@ import { loadArchive } from '../../src/docker/load';
 import { type LayerBlob, LAYER_TYPE, LayoutWriter } from '../../src/docker/ociLayout';
 import { openSaved, readSaved } from '../../src/docker/savedImage';
 import { transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
+import { mustRun } from '../machines/command';
 import { tinyImage } from '../machines/images';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
@@ -280,14 +282,70 @@ for (const version of ['26.1', '28.5'] as const) {
       return;
     }
 
+    /** Builds two releases there on the compressed base. */
+    async function buildThere(): Promise<void> {
+      const dockerfile = `FROM ${BASE}\nCOPY line.txt noise /\n`;
+      const folder = new BuildFolder({ Dockerfile: dockerfile, 'line.txt': 'far', noise: 'x' });
+      await buildImage(remote.engine, folder.spec(`${NAME}:far1`), recordBuild().events, noSignal);
+      folder.write({ 'line.txt': 'farther' });
+      await buildImage(remote.engine, folder.spec(`${NAME}:far2`), recordBuild().events, noSignal);
+      folder.remove();
+    }
+
+    test('is a source that pushes what is missing, and nothing else, where it reaches this process', async (t) => {
+      if (!lab.engine.isPrivate) {
+        t.skip('Only root can put a process beside the engine of a test machine.');
+        return;
+      }
+      await buildThere();
+      const index = `docker.io/library/${NAME}-pushed:1`;
+      await loadIndex(remote.engine, index);
+      const since = await host.mustExec('date +%s.%N');
+      for (const engine of ['20.10', '28.5'] as const) {
+        const goal = await (await lab.host({ engine, name: `pushed-${engine}` })).dockerReady();
+        const files = [lab.sshConfigFile, lab.knownHostsFile, lab.identityFile];
+        for (const tag of [`${NAME}:far1`, `${NAME}:far2`, index]) {
+          // The sender of the bench, with the network and the socket of that machine.
+          const sender = [
+            process.execPath,
+            '--import',
+            'tsx',
+            path.join(__dirname, '../bench/sender.ts'),
+            goal.name,
+            tag,
+          ];
+          await mustRun('nsenter', [`--net=${await host.proc('ns/net')}`, ...sender, ...files], {
+            env: { ...process.env, DOCKER_HOST: `unix://${await host.proc('root')}/run/docker.sock` },
+          });
+        }
+        assert.equal(await readsLine(goal, `${NAME}:far1`), 'far');
+        assert.equal(await readsLine(goal, `${NAME}:far2`), 'farther');
+        assert.equal(await readsLine(goal, index), 'native');
+        // What the host has, it can hand on as well: each layer is as long as its description says.
+        await goal.mustExec(`docker save ${NAME}:far2 ${index} >/dev/null`);
+        assert.deepEqual(
+          (await tags(goal)).filter((tag) => tag.startsWith('blue-green-incoming')),
+          [],
+        );
+        await goal.remove();
+      }
+      const events = `docker events --since ${since.trim()} --until $(date +%s.%N) --format '{{.Action}}'`;
+      const actions = (await host.mustExec(events)).split('\n');
+      assert.equal(
+        actions.filter((action) => action === 'push').length,
+        12,
+        'for each image its table, then its layers',
+      );
+      assert.ok(!actions.includes('save'));
+      assert.deepEqual(
+        (await tags(host)).filter((tag) => tag.startsWith('127.0.0.1')),
+        [],
+      );
+    });
+
     for (const engine of ['20.10', '26.1', '28.5'] as const) {
       test(`is a source as well: its compressed layers arrive on Docker ${engine}`, async () => {
-        const dockerfile = `FROM ${BASE}\nCOPY line.txt noise /\n`;
-        const folder = new BuildFolder({ Dockerfile: dockerfile, 'line.txt': 'far', noise: 'x' });
-        await buildImage(remote.engine, folder.spec(`${NAME}:far1`), recordBuild().events, noSignal);
-        folder.write({ 'line.txt': 'farther' });
-        await buildImage(remote.engine, folder.spec(`${NAME}:far2`), recordBuild().events, noSignal);
-        folder.remove();
+        await buildThere();
         const goal = await (await lab.host({ engine, name: `goal-${engine}` })).dockerReady();
         const target = await remoteEngine(lab, goal.name);
         const bring = (tag: string): Promise<TransferResult> => {

@@ -198,6 +198,12 @@ export class Host {
     await this.mustExec(['rm', '-f', '/var/lib/docker/ballast']);
   }
 
+  /** Where the machine's own view of something is found from outside, by root on Linux, as long as it runs (proc(5)). */
+  async proc(what: 'root' | 'ns/net'): Promise<string> {
+    const { State } = await this.container.inspect();
+    return `/proc/${String(State.Pid)}/${what}`;
+  }
+
   /** Freezes the machine: connections stay open and nothing answers. */
   async pause(): Promise<void> {
     await this.container.pause();

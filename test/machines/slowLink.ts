@@ -28,8 +28,12 @@ const pieceBytes = 16 * 1024;
 /** So much of a line's time may be queued before the sender is made to wait. */
 const queueMs = 100;
 
-/** Starts a slow link on a free port of 127.0.0.1. */
-export async function startSlowLink(target: { host: string; port: number }, speed: Speed): Promise<SlowLink> {
+/** Starts a slow link on a free port of an address of this machine. */
+export async function startSlowLink(
+  target: { host: string; port: number },
+  speed: Speed,
+  address = '127.0.0.1',
+): Promise<SlowLink> {
   const up = new Line(speed);
   const down = new Line(speed);
   const open = new Set<Socket>();
@@ -46,13 +50,13 @@ export async function startSlowLink(target: { host: string; port: number }, spee
     up.carry(client, remote);
     down.carry(remote, client);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, address);
   await once(server, 'listening');
   const cut = (): void => {
     for (const socket of open) socket.resetAndDestroy();
   };
   return {
-    host: '127.0.0.1',
+    host: address,
     port: (server.address() as AddressInfo).port,
     get bytes() {
       return { up: up.bytes, down: down.bytes };
