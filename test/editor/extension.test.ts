@@ -708,3 +708,44 @@ russianStep('Russian below the editor: what is odd on a host, and a plan that wa
   await panel.getByRole('button', { name: 'Отмена' }).click();
   await editor.webview(/ничего не тронуто/i);
 });
+
+russianStep('Russian below the editor: a mistake in bluegreen.json, and a slot that is never healthy', async () => {
+  await production.serve('BLUE');
+  const write = (health: unknown): void => {
+    app.write('bluegreen.json', JSON.stringify({ services: { uptimer: { health } } }, undefined, 2));
+  };
+  // A window that had no such file at its start knows of it from the first use on.
+  await editor.openView('Blue-Green');
+  try {
+    // Not a mistake of the schema's: of those VS Code speaks itself.
+    write({ path: '/nowhere', attempts: 1 });
+    await editor.openFile('bluegreen.json');
+    const [problem] = await editor.problems(1);
+    assert.match(problem?.message ?? '', /"health": нужно успехов: 2, а попыток всего 1\./);
+    await editor.screenshot('extension-russian-problem');
+    // The schema's own words, as VS Code shows them.
+    await editor.showTab('bluegreen.json');
+    await editor.runCommand('Show or Focus Hover');
+    await editor.page.getByText('Сервисы, которые развёртывает Blue-Green.').first().waitFor();
+    await editor.screenshot('extension-russian-hover');
+    // Long enough for the app to listen before the last try.
+    write({ path: '/nowhere', attempts: 3, interval: '5s' });
+    await editor.runCommand('Blue-Green: Развернуть…');
+    await editor.pick('production');
+    await (await editor.webview(/Прочтите план/, DEPLOYED)).getByRole('button', { name: 'Развернуть' }).click();
+    const failed = await editor.notification(/Работает BLUE, хост production\./, DEPLOYED);
+    assert.match(failed.text, /uptimer GREEN не стал исправен \(попыток: 3\): Ответ 404, а принимается 2xx, 3xx\./);
+    assertRussian(failed.text);
+    await failed.close();
+    const panel = await editor.webview(/По пути \/nowhere ничего нет/);
+    assertRussian(
+      await panel
+        .getByText(/По пути \/nowhere ничего нет/)
+        .first()
+        .innerText(),
+    );
+    await editor.screenshot('extension-russian-failure');
+  } finally {
+    rmSync(path.join(app.folder, 'bluegreen.json'), { force: true });
+  }
+});
