@@ -250,27 +250,33 @@ async function failToBuild(): Promise<void> {
   await assertAccessible(await editor.webview(/The build stopped in line 3/));
 }
 
-/** Stages that can be made to last long enough for a person's click, by what is added to the Dockerfile. */
+/**
+ * Stages that can be made to last long enough for a person's click, by what is added to the Dockerfile. No plan is asked
+ * for: it would have built the image, and then the build is over in no time. Nor may it be in the builder's cache.
+ */
 for (const [stage, activity, more] of [
-  ['build', 'Building the image', 'RUN sleep 60\n'],
+  ['build', 'Building the image', `RUN sleep 60 && echo ${Date.now()}\n`],
   ['transfer', 'Sending what the host lacks', 'RUN head -c 150000000 /dev/urandom > /much\n'],
   ['probe', 'Waiting until the new slot is healthy', ''],
 ] as const) {
   step(
     `cancelled at ${stage} by the button of the progress: a named state, the live slot serves throughout`,
     async (t) => {
+      app.write('.vscode/settings.json', JSON.stringify({ 'blueGreen.planFirst': false }));
       await production.serve('GREEN');
       const good = readFileSync(path.join(app.folder, 'Dockerfile'), 'utf8');
       app.setVersion('3');
       app.write('Dockerfile', `${good}${more}`);
       const traffic = startTraffic(t);
       try {
+        await askToDeploy();
         await cancelAt(activity);
         const ended = await editor.notification(/was cancelled\. GREEN is live at production/, DEPLOYED);
         assert.equal(ended.severity, 'info');
         await ended.close();
       } finally {
         app.write('Dockerfile', good);
+        rmSync(path.join(app.folder, '.vscode'), { recursive: true });
       }
       const counted = await traffic.stop();
       assert.equal(counted.failed, 0, JSON.stringify(counted));
@@ -330,6 +336,8 @@ step(
       slow: { path: '/slow?s=15', clients: 3 },
       webSocket: { path: '/ws', clients: 1 },
     });
+    await askToDeploy();
+    await (await readPlan()).getByRole('button', { name: 'Deploy' }).click();
     await cancelAt('Letting open connections finish');
     const ended = await editor.notification(
       /was not finished\. BLUE is live at production\. The old slot was not retired; the next deployment does\./,
@@ -342,11 +350,13 @@ step(
   },
 );
 
-/** Deploys, and presses the button of the progress when it shows this. */
-async function cancelAt(activity: string): Promise<void> {
+async function askToDeploy(): Promise<void> {
   await editor.runCommand('Blue-Green: Deploy…');
   await editor.pick(/production/);
-  await (await readPlan()).getByRole('button', { name: 'Deploy' }).click();
+}
+
+/** Presses the button of the progress when it shows this. */
+async function cancelAt(activity: string): Promise<void> {
   const progress = await editor.notification(new RegExp(`Deploying uptimer → production.*${activity}`), DEPLOYED);
   await progress.cancel();
 }

@@ -21,7 +21,11 @@ export function copyApp(name: string, service = name): App {
   const folder = path.join(parent, service);
   mkdirSync(folder);
   cpSync(path.join(apps, name), folder, { recursive: true });
-  const write = (file: string, text: string): void => writeFileSync(path.join(folder, file), text);
+  const write = (file: string, text: string): void => {
+    const whole = path.join(folder, file);
+    mkdirSync(path.dirname(whole), { recursive: true });
+    writeFileSync(whole, text);
+  };
   return {
     folder,
     write,

@@ -142,6 +142,9 @@ const ownNoise: readonly RegExp[] = [
   /[`']vscode\.[\w-]+[`']/,
   // A busy machine.
   /Aborted onWillSaveTextDocument-event/,
+  // The browser cuts what it loads whenever a network of this machine comes or goes, as those of other tests do.
+  /net::ERR_NETWORK_CHANGED/,
+  /Failed to fetch\s[^]*readExtensionResource/,
   // Reloading the window.
   /Long running operations during shutdown/,
 ];
