@@ -32,7 +32,7 @@ export function dialError(place: Place, error: SystemError, tried: readonly stri
     case 'EAI_AGAIN':
     case 'EAI_NONAME':
     case 'EAI_NODATA':
-      return unreachable(t('The name in {0} cannot be resolved, so {1} was not reached.', place.address, place.label), {
+      return unreachable(t('The name of {0} cannot be resolved.', place.label), {
         ...more,
         hint: t('Check the spelling, the HostName in your ssh configuration, and your network.'),
       });
