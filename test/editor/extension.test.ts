@@ -251,8 +251,8 @@ async function failToBuild(): Promise<void> {
 }
 
 /**
- * Stages that can be made to last long enough for a person's click, by what is added to the Dockerfile. No plan is asked
- * for: it would have built the image, and then the build is over in no time. Nor may it be in the builder's cache.
+ * Stages that can be made to last long enough for a person's click, by what is added to the Dockerfile. Before the build
+ * no plan is asked for: it would have built the image already. Nor may it be in the builder's cache.
  */
 for (const [stage, activity, more] of [
   ['build', 'Building the image', `RUN sleep 60 && echo ${Date.now()}\n`],
@@ -262,7 +262,10 @@ for (const [stage, activity, more] of [
   step(
     `cancelled at ${stage} by the button of the progress: a named state, the live slot serves throughout`,
     async (t) => {
-      app.write('.vscode/settings.json', JSON.stringify({ 'blueGreen.planFirst': false }));
+      const planFirst = stage !== 'build';
+      if (!planFirst) {
+        app.write('.vscode/settings.json', JSON.stringify({ 'blueGreen.planFirst': false }));
+      }
       await production.serve('GREEN');
       const good = readFileSync(path.join(app.folder, 'Dockerfile'), 'utf8');
       app.setVersion('3');
@@ -270,13 +273,16 @@ for (const [stage, activity, more] of [
       const traffic = startTraffic(t);
       try {
         await askToDeploy();
+        if (planFirst) {
+          await approve();
+        }
         await cancelAt(activity);
         const ended = await editor.notification(/was cancelled\. GREEN is live at production/, DEPLOYED);
         assert.equal(ended.severity, 'info');
         await ended.close();
       } finally {
         app.write('Dockerfile', good);
-        rmSync(path.join(app.folder, '.vscode'), { recursive: true });
+        rmSync(path.join(app.folder, '.vscode'), { recursive: true, force: true });
       }
       const counted = await traffic.stop();
       assert.equal(counted.failed, 0, JSON.stringify(counted));
@@ -337,7 +343,7 @@ step(
       webSocket: { path: '/ws', clients: 1 },
     });
     await askToDeploy();
-    await (await readPlan()).getByRole('button', { name: 'Deploy' }).click();
+    await approve();
     await cancelAt('Letting open connections finish');
     const ended = await editor.notification(
       /was not finished\. BLUE is live at production\. The old slot was not retired; the next deployment does\./,
@@ -353,6 +359,11 @@ step(
 async function askToDeploy(): Promise<void> {
   await editor.runCommand('Blue-Green: Deploy…');
   await editor.pick(/production/);
+}
+
+/** Presses the button of the plan. */
+async function approve(): Promise<void> {
+  await (await readPlan()).getByRole('button', { name: 'Deploy' }).click();
 }
 
 /** Presses the button of the progress when it shows this. */
