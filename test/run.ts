@@ -21,6 +21,8 @@ interface Count {
 
 interface Part {
   readonly name: string;
+  /** Whether it uses the machines, or what is packed and installed; the others run while those are being made. */
+  readonly needsSetUp: boolean;
   run(): Promise<Count>;
 }
 
@@ -35,11 +37,15 @@ const CHECKS: readonly (readonly [string, ...string[]])[] = [
 ];
 
 const parts: readonly Part[] = [
-  { name: 'check', run: check },
-  { name: 'unit', run: () => runTests(testFiles('test/unit'), 2) },
-  // Two files at a time, each with machines or an editor of its own: most of their time is waiting.
-  { name: 'integration', run: () => runTests([...testFiles('test/machines'), ...testFiles('test/integration')], 2) },
-  { name: 'editor', run: () => runTests(testFiles('test/editor'), 2) },
+  { name: 'check', needsSetUp: false, run: check },
+  { name: 'unit', needsSetUp: false, run: () => runTests(testFiles('test/unit'), 2) },
+  // Several files at a time, each with machines or an editor of its own: most of their time is waiting.
+  {
+    name: 'integration',
+    needsSetUp: true,
+    run: () => runTests([...testFiles('test/machines'), ...testFiles('test/integration')], 3),
+  },
+  { name: 'editor', needsSetUp: true, run: () => runTests(testFiles('test/editor'), 2) },
 ];
 
 /** The engine that the machines run on; kept up from the first part that needs it to the end. */
@@ -58,8 +64,12 @@ async function main(): Promise<void> {
   let passed = 0;
   let failed = 0;
   try {
-    await setUp(chosen.map((part) => part.name));
+    const ready = setUp(chosen.map((part) => part.name));
+    ready.catch(() => undefined); // it is heard of by the first part that needs it
     for (const part of chosen) {
+      if (part.needsSetUp) {
+        await ready;
+      }
       say(`${part.name} …`);
       const count = await part.run();
       passed += count.passed;
@@ -77,16 +87,18 @@ async function main(): Promise<void> {
 /** Installs and builds what the chosen parts need; the package holds the build. A second run finds it done. */
 async function setUp(names: readonly string[]): Promise<void> {
   const wantsEditor = names.includes('editor');
-  if (wantsEditor || names.includes('integration')) {
-    engine = await startEngine(say);
-    await ensureImages(engine, imageNames, say);
-  }
+  const wantsMachines = wantsEditor || names.includes('integration');
+  await Promise.all([wantsMachines && makeMachines(), wantsEditor && installEditor()]);
   if (wantsEditor) {
-    await installEditor();
     await packOnce();
-  } else if (names.includes('integration')) {
+  } else if (wantsMachines) {
     await mustRun('build', process.execPath, ['esbuild.mjs', '--production']);
   }
+}
+
+async function makeMachines(): Promise<void> {
+  engine = await startEngine(say);
+  await ensureImages(engine, imageNames, say);
 }
 
 async function check(): Promise<Count> {
