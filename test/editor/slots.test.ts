@@ -367,8 +367,6 @@ step('Russian below the editor: a mistake in bluegreen.json, and a slot that is 
   const write = (health: unknown): void => {
     app.write('bluegreen.json', JSON.stringify({ services: { uptimer: { health } } }, undefined, 2));
   };
-  // A window that had no such file at its start knows of it from the first use on.
-  await editor.openView('Blue-Green');
   try {
     // Not a mistake of the schema's: of those VS Code speaks itself.
     write({ path: '/nowhere', attempts: 1 });

@@ -1,6 +1,6 @@
 /** Windows of other kinds: a folder that is not trusted, nothing open, two folders, and two folders of one name. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { temporaryFolder } from './cleanup';
@@ -93,6 +93,23 @@ async function foldersOf(window: Editor): Promise<void> {
     return undefined;
   });
 }
+
+inWindow('a bluegreen.json that is new in a folder is checked as it is written', { folder: blog }, async (window) => {
+  const file = path.join(blog, 'bluegreen.json');
+  // By then VS Code has looked for such a file, and found none.
+  await window.explorer.menuItems('Dockerfile');
+  await window.openFile('Dockerfile');
+  // Not a mistake that the schema would find: of those VS Code knows by itself.
+  writeFileSync(file, JSON.stringify({ services: { blog: { health: { attempts: 1 } } } }, undefined, 2));
+  try {
+    await window.openFile('bluegreen.json');
+    const [problem] = await window.problems(1);
+    assert.match(problem?.message ?? '', /"health"/);
+    assert.equal(problem?.line, 4);
+  } finally {
+    rmSync(file);
+  }
+});
 
 inWindow('two folders: which service is asked, then where to', { workspace: both }, async (window) => {
   await foldersOf(window);
