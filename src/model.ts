@@ -315,6 +315,7 @@ export type FindingCode =
   | 'both-up'
   | 'conf-edited'
   | 'conf-unloaded'
+  | 'tls-by-hand'
   | 'switch-files'
   | 'adopted';
 

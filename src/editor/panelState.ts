@@ -415,7 +415,8 @@ function focus(run: KeptRun, phase: RunPhase): PanelSection {
   if (error?.code === 'unhealthy') {
     return 'probes';
   }
-  if (error?.code === 'nginx-refused') {
+  // Refused by the plan, there is nothing to compare.
+  if (error?.code === 'nginx-refused' && snapshot?.conf !== undefined) {
     return 'nginx';
   }
   // A rollback builds nothing and so logs little.

@@ -6,7 +6,7 @@ import { t } from '../l10n';
 import type { Finding, FindingCode, ServiceConfig, SlotName } from '../model';
 import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES } from '../model';
 import { namesFileOf, readConf } from '../nginx/conf';
-import { confOf, editedFiles, type ProxyView } from '../nginx/proxy';
+import { confOf, editedFiles, type ProxyView, tlsInTheWay } from '../nginx/proxy';
 import { inWords, lockInWords } from './lock';
 import { stageName } from '../stageNames';
 import { asideContainer, type HostExamination, isCandidate, type ServiceView, type Slots } from './observe';
@@ -146,7 +146,20 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
   const findings: Finding[] = [];
   const conf = confOf(nginx, service);
   const onDisk = conf && readConf(conf.text).find((it) => it.service === service);
-  for (const { path } of editedFiles(nginx, service)) {
+  const tls = tlsInTheWay(nginx, service);
+  if (tls !== undefined) {
+    findings.push(
+      forPerson(
+        'tls-by-hand',
+        t(
+          '{0} serves TLS (line {1}) and was written by hand. Deployments are refused until that server stands in a file of its own: CONFIGURATION.md, "TLS of your own".',
+          tls.path,
+          tls.line,
+        ),
+      ),
+    );
+  }
+  for (const { path } of editedFiles(nginx, service).filter((file) => file.path !== tls?.path)) {
     findings.push(
       forPerson(
         'conf-edited',
@@ -178,7 +191,7 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
   if (left.length > 0) {
     findings.push(switchFiles(left));
   }
-  if (served.deployment === undefined) {
+  if (served.deployment === undefined && tls === undefined) {
     findings.push(harmless('adopted', t('Set up by another tool; the next deployment adopts it.')));
   }
   return findings;

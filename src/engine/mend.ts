@@ -8,7 +8,7 @@ import {
 import { DockerError } from '../docker/errors';
 import { t } from '../l10n';
 import { PROXY_CONTAINER, type SlotName, toDeployError } from '../model';
-import { confPath, EDITED_SUFFIX, isEdited, readConf, renderConf, renderRoute } from '../nginx/conf';
+import { confPath, EDITED_SUFFIX, isEdited, readConf, renderConf, renderRoute, tlsLine } from '../nginx/conf';
 import { waitForWorkers } from '../nginx/proxy';
 import type { Run } from './context';
 import { entries } from './findings';
@@ -51,7 +51,8 @@ export async function mendStoppedProxy(run: Run): Promise<void> {
   }
   // A proxy that was stopped in order starts with what somebody changed by hand.
   const failed = proxy.restartCount > 0 || proxy.exitCode !== 0;
-  if (failed && text !== undefined && (named === undefined || isEdited(text))) {
+  const mayBeReplaced = text !== undefined && tlsLine(text) === undefined && (named === undefined || isEdited(text));
+  if (failed && mayBeReplaced) {
     const { deployment } = run;
     // The version is not known while it does not run: with none, the files say nothing that an old nginx refuses.
     const input = { service: service.name, slot, deployment, port, route: service.route, nginxVersion: '0.0.0' };

@@ -3,7 +3,8 @@ import { listImages, removeImage } from '../docker/images';
 import { removeNetwork } from '../docker/networks';
 import { t } from '../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER } from '../model';
-import { confOf, filesToRemove, switchProxy } from '../nginx/proxy';
+import { tlsLine } from '../nginx/conf';
+import { confOf, filesToRemove, type ProxyView, switchProxy, tlsInTheWay } from '../nginx/proxy';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
 import { takeLock } from './lock';
@@ -38,6 +39,7 @@ export async function removeService(
     }
     const removed: string[] = [];
     if (view.proxy !== undefined && nginx !== undefined && conf !== undefined) {
+      mustNotHoldTls(nginx, service);
       const verdict = await switchProxy(engine, view.proxy.id, {
         files: filesToRemove(nginx, service),
         service,
@@ -68,10 +70,25 @@ export async function removeService(
   }
 }
 
-/** Takes the proxy and the network off a host. Throws `usage` while services remain, because they would be cut off. */
+/** A file that serves TLS is neither taken away, nor left behind with the name of a slot that nginx would not find. */
+function mustNotHoldTls(nginx: ProxyView, service: string): void {
+  const place = tlsInTheWay(nginx, service);
+  if (place !== undefined) {
+    throw new DeployError(
+      'nginx-refused',
+      t('{0} serves TLS (line {1}) and was written by hand. It would go with {2}.', place.path, place.line, service),
+      { hint: t('Take {0} out of that file, or the file away, and reload nginx. Then remove {0}.', service) },
+    );
+  }
+}
+
+/**
+ * Takes the proxy and the network off a host. Throws `usage` while services remain, because they would be cut off, and
+ * while a file that serves TLS is nowhere but in the proxy.
+ */
 export async function removeProxy(host: Host, signal: AbortSignal): Promise<string[]> {
   const { engine } = host;
-  const { services } = await viewHost(engine, signal);
+  const { services, nginx } = await viewHost(engine, signal);
   if (services.length > 0) {
     throw new DeployError(
       'usage',
@@ -84,6 +101,18 @@ export async function removeProxy(host: Host, signal: AbortSignal): Promise<stri
   const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
   if (proxy === undefined) {
     throw new DeployError('not-found', t('There is no proxy on {0}.', host.name));
+  }
+  const isMounted = (path: string): boolean =>
+    proxy.mounts.some(({ target }) => path === target || path.startsWith(`${target}/`));
+  const tls = nginx?.confs.find(({ path, text }) => tlsLine(text) !== undefined && !isMounted(path));
+  if (tls !== undefined) {
+    throw new DeployError('usage', t('{0} serves TLS, was written by hand, and would go with the proxy.', tls.path), {
+      hint: t(
+        'Copy it with `docker cp {0}:{1} .` and take it away there. Then remove the proxy.',
+        proxy.name,
+        tls.path,
+      ),
+    });
   }
   await stopContainer(engine, proxy.id, GRACE_SECONDS, signal);
   await removeContainer(engine, proxy.id, { force: true }, signal);

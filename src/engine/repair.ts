@@ -7,7 +7,7 @@ import { removeImage } from '../docker/images';
 import { t } from '../l10n';
 import { type DeployEvent, type Finding, type HostState, type ServiceState, toDeployError } from '../model';
 import { isOurs, namesFileOf, readConf, routePaths, SETTINGS_FILE } from '../nginx/conf';
-import { cleanProxy, confOf, examineProxy, lookAtProxy } from '../nginx/proxy';
+import { cleanProxy, confOf, examineProxy, lookAtProxy, tlsInTheWay } from '../nginx/proxy';
 import { type ReadyProxy, Run } from './context';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
@@ -20,7 +20,7 @@ import { settle, viewService } from './settle';
 import { probeStage } from './stages/probe';
 import { proxyStage } from './stages/proxy';
 import { startKept } from './stages/start';
-import { switchStage } from './stages/switch';
+import { mustKeepTls, reloadAsItIs, switchStage } from './stages/switch';
 
 /** A finding, and the service it is about; undefined for the host itself. */
 export interface LeftFinding extends Finding {
@@ -178,12 +178,22 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
   if (view.served?.slot === slot && isUp && (await isOnDisk(run, proxy, view))) {
     return;
   }
+  const nginx = await lookAtProxy(run.engine, proxy.id, [], run.signal);
+  const names = readConf(confOf(nginx, view.service)?.text ?? '').find((it) => it.service === view.service);
+  // A file that may not be replaced, because somebody serves TLS with it, stays as it is as long as it names the slot.
+  const isLedByHand = names?.slot === slot && tlsInTheWay(nginx, view.service) !== undefined;
+  if (!isLedByHand) {
+    mustKeepTls(nginx, run.service);
+  }
   const filled = await startKept(run, { slot, container });
   if (!isUp) {
-    await probeStage(run, proxy, filled);
+    // Of a slot that nginx is led to by hand only that file knows the port.
+    if (!isLedByHand) {
+      await probeStage(run, proxy, filled);
+    }
     note(t('Started {0}.', container.name));
   }
-  await switchStage(run, proxy, filled);
+  await (isLedByHand ? reloadAsItIs(run, proxy) : switchStage(run, proxy, filled));
   note(t('nginx serves {0}.', container.name));
 }
 

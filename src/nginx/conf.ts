@@ -33,6 +33,8 @@ export interface ConfInput {
   readonly nginxVersion: string;
 }
 
+type RouteInput = Pick<ConfInput, 'service' | 'route' | 'nginxVersion'>;
+
 /** A file inside the proxy. */
 export interface ConfFile {
   readonly path: string;
@@ -105,21 +107,22 @@ server {
  * They follow the service's own file, in the order in which they are put in place: nginx can start at any moment
  * between two of them.
  */
-export function renderRoute(input: Pick<ConfInput, 'service' | 'route' | 'nginxVersion'>): ConfFile[] {
-  const { service, route } = input;
+export function renderRoute(input: RouteInput): ConfFile[] {
+  const { service, route, nginxVersion } = input;
   const hosts = route.hosts.length === 0 ? [EVERY_HOST] : route.hosts;
   const head = `# Blue-Green: requests to ${service}\n# Written by a deployment. The next one replaces this file.\n\n`;
   // Both kinds win over the fallback, whose regular expression matches everything.
   const matches = route.path === '/' ? ['^~ /'] : [`= ${route.path}`, `^~ ${route.path}/`];
-  const locations = sealed(head + matches.map((match) => renderLocation(match, service, route)).join('\n'));
+  const location = (match: string): string => renderLocation(match, input);
+  const locations = sealed(head + matches.map(location).join('\n'));
   const files = hosts.map((host) => ({ path: locationPath(service, host), text: locations }));
   if (takesTheRest(route)) {
-    files.push({ path: fallbackPath(service), text: sealed(head + renderLocation('~ ^/', service, route)) });
+    files.push({ path: fallbackPath(service), text: sealed(head + location('~ ^/')) });
   }
   if (hosts.some((host) => host.length > LONGEST_PLAIN_NAME)) {
     files.push({ path: SETTINGS_FILE, text: sealed(SETTINGS) });
   }
-  return [...files, ...hosts.map((host) => ({ path: serverPath(host), text: renderServer(host, input.nginxVersion) }))];
+  return [...files, ...hosts.map((host) => ({ path: serverPath(host), text: renderServer(host, nginxVersion) }))];
 }
 
 /** True for a service that takes every request which no other one claims. */
@@ -208,11 +211,14 @@ function fileNameOf(host: string): string {
  * `keepalive_min_timeout` (nginx 1.27.4 and newer) lets idle connections of an old worker finish instead of being reset
  * by the reload. Older versions have no such way; there, answers close their connection.
  */
-function renderServer(host: string, nginxVersion: string): string {
-  const [listen, name] = host === EVERY_HOST ? ['80 default_server', '_'] : ['80', host];
-  const keepalive = isAtLeast(nginxVersion, [1, 27, 4])
+function keepSafe(nginxVersion: string): string {
+  return isAtLeast(nginxVersion, [1, 27, 4])
     ? `keepalive_min_timeout ${KEEPALIVE_MINIMUM_MS / 1000}s;`
     : 'keepalive_timeout 0;';
+}
+
+function renderServer(host: string, nginxVersion: string): string {
+  const [listen, name] = host === EVERY_HOST ? ['80 default_server', '_'] : ['80', host];
   const fallback = host === EVERY_HOST ? '' : `\n    include ${CONF_DIRECTORY}/*${FALLBACK};`;
   return sealed(`# Blue-Green: requests for ${host === EVERY_HOST ? 'every other host name' : host}
 # The same for all services that answer for it.
@@ -221,7 +227,7 @@ server {
     listen ${listen};
     server_name ${name};
     root /nonexistent;
-    ${keepalive}
+    ${keepSafe(nginxVersion)}
     include ${CONF_DIRECTORY}/*@${fileNameOf(host)}${LOCATION};${fallback}
 }
 `);
@@ -231,13 +237,16 @@ server {
  * - `resolver` + variable: nginx starts and reloads while the container is absent (ngx_http_proxy_module, proxy_pass).
  * - Nothing is buffered: events and downloads pass as they come, and an upload is connected to its slot from its first
  *   byte on, which is how the drain sees it.
+ * - Its connections are kept safe in the location as well as in the server: a server of somebody's own, such as one that
+ *   serves TLS, includes the location only.
  */
-function renderLocation(match: string, service: string, route: RouteConfig): string {
+function renderLocation(match: string, { service, route, nginxVersion }: RouteInput): string {
   const id = identifier(service);
   const strip = route.stripPath && route.path !== '/' ? `rewrite "^${escapeRegExp(route.path)}/?(.*)$" /$1 break;` : '';
   return `location ${match} {
     ${strip}
     client_max_body_size ${route.maxBody};
+    ${keepSafe(nginxVersion)}
     resolver 127.0.0.11 valid=2s ipv6=off;
     proxy_pass $slot_${id};
     proxy_http_version 1.1;
@@ -300,9 +309,30 @@ export function staticUpstreams(text: string): string[] {
   return [...new Set([...matches].map((match) => match[1] ?? ''))];
 }
 
-/** True for a file, not one of ours, whose server takes every request that no other one claims. */
+/** True for a file, not one of ours, whose server takes every request without TLS that no other one claims. */
 export function claimsEveryHost(text: string): boolean {
-  return !isOurs(text) && /\blisten\s[^;]*\bdefault_server\b/.test(text.replace(/#.*$/gm, ''));
+  const listens = text.replace(/#.*$/gm, '').match(/\blisten\s[^;]*;/g) ?? [];
+  return !isOurs(text) && listens.some((listen) => /\sdefault_server\b/.test(listen) && !TLS_LISTEN.test(listen));
+}
+
+/** What makes a port one for TLS (ngx_http_core_module, listen). */
+const TLS_LISTEN = /\s(?:ssl|quic)(?=[\s;])/;
+
+/** Line, counted from 1, of the first directive in a file that serves TLS; undefined where there is none. */
+export function tlsLine(text: string): number | undefined {
+  // A # begins a comment only where a word begins. What is taken out leaves its length behind.
+  const plain = text.replace(/(?<![^\s;{}])#.*$/gm, (comment) => ' '.repeat(comment.length));
+  for (const match of plain.matchAll(/(?<=^|[;{}\s])(?:listen\s[^;]*;|ssl_certificate\s)/g)) {
+    if (match[0].startsWith('ssl') || TLS_LISTEN.test(match[0])) {
+      return plain.slice(0, match.index).split('\n').length;
+    }
+  }
+  return undefined;
+}
+
+/** The line by which a server of somebody's own leads requests to a service. */
+export function includeLine({ hosts }: RouteConfig): string {
+  return `include ${CONF_DIRECTORY}/*@${fileNameOf(hosts[0] ?? EVERY_HOST)}${LOCATION};`;
 }
 
 /** The welcome page's server of the official image: it would answer for `localhost` in the place of a service. */

@@ -26,6 +26,7 @@ import {
   restTakenBy,
   routePaths,
   SETTINGS_FILE,
+  tlsLine,
 } from './conf';
 import { CLEAN_SCRIPT, DRAIN_SCRIPT, EXAMINE_SCRIPT, LOOK_SCRIPT, READY_SCRIPT, SWITCH_SCRIPT } from './scripts';
 
@@ -250,6 +251,30 @@ export function filesToServe(view: ProxyView, input: ConfInput): FileChange[] {
   const wanted = new Set(route.map(({ path }) => path));
   const stale = routePaths(input.service, filePaths(view)).filter((path) => !wanted.has(path));
   return [own, ...route, ...stale.map((path) => ({ path, text: undefined }))];
+}
+
+/** Where a file in the proxy serves TLS. */
+export interface TlsPlace {
+  readonly path: string;
+  readonly line: number;
+}
+
+/**
+ * TLS that somebody serves by hand and that would not outlive a switch of the service: in a file that `paths` are
+ * written or taken away with, or in one that names a slot. No file of ours serves TLS, unless somebody edited it.
+ */
+export function tlsInTheWay(
+  view: ProxyView,
+  service: string,
+  paths: readonly string[] = [confPath(service), ...editedFiles(view, service).map(({ path }) => path)],
+): TlsPlace | undefined {
+  for (const { path, text } of allFiles(view)) {
+    const line = tlsLine(text);
+    if (line !== undefined && (paths.includes(path) || readConf(text).some((it) => it.service === service))) {
+      return { path, line };
+    }
+  }
+  return undefined;
 }
 
 /** All files of a service, to be taken away. */

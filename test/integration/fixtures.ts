@@ -70,3 +70,11 @@ export async function assertNothingLeft(host: Host): Promise<void> {
   );
   assert.equal(files.trim(), '');
 }
+
+/** Makes a certificate and its key on the host, `NAME.pem` and `NAME.key` in a folder there, and returns the certificate. */
+export async function makeCertificate(host: Host, folder: string, hostName: string): Promise<string> {
+  await host.mustExec(`mkdir -p ${folder} && cd ${folder} &&
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=${hostName} \
+      -addext subjectAltName=DNS:${hostName} -keyout ${hostName}.key -out ${hostName}.pem`);
+  return host.mustExec(['cat', `${folder}/${hostName}.pem`]);
+}

@@ -1,22 +1,30 @@
-/** Switches in a row under keep-alive traffic, on every nginx that a host may have: no connection is reset. */
+/**
+ * Switches in a row under keep-alive traffic, on every nginx that a host may have: no connection is reset, also of a
+ * server of somebody's own that serves TLS.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createContainer, removeContainer, startContainer } from '../../src/docker/containers';
 import { ensureNetwork } from '../../src/docker/networks';
 import type { SlotName } from '../../src/model';
-import { markerAnswer } from '../../src/nginx/conf';
+import { includeLine, markerAnswer } from '../../src/nginx/conf';
 import { countDraining, filesToServe, lookAtProxy, switchProxy, waitForWorkers } from '../../src/nginx/proxy';
 import type { Host } from '../machines/host';
 import { oldProxyImages, proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
+import { TlsTraffic } from '../machines/tlsTraffic';
 import { describeTraffic, Traffic } from '../machines/traffic';
 import { deployError, noSignal, remoteEngine, type RemoteEngine } from './engines';
+import { makeCertificate } from './fixtures';
 
 const SWITCHES = 30;
+const route = { hosts: [], path: '/', stripPath: false, maxBody: '1m' };
+const hostName = 'tiny.example';
 
 let lab: Lab;
 let host: Host;
 let remote: RemoteEngine;
+let certificate: string;
 
 before(async () => {
   lab = await startLab();
@@ -30,22 +38,23 @@ before(async () => {
   for (const slot of ['BLUE', 'GREEN']) {
     await run(`tiny_${slot}`, tinyImage);
   }
+  certificate = await makeCertificate(host, '/srv/tls', hostName);
 });
 after(async () => {
   remote.close();
   await lab.stop();
 });
 
-async function run(name: string, image: string, publish: { hostPort: number; containerPort: number }[] = []) {
+async function run(name: string, image: string, ports: readonly number[] = [], volumes: readonly string[] = []) {
   const spec = {
     name,
     image,
     labels: {},
     env: {},
-    volumes: [],
+    volumes,
     network: 'web-gateway',
     restart: 'no',
-    publish,
+    publish: ports.map((port) => ({ hostPort: port, containerPort: port })),
   } as const;
   const id = await createContainer(remote.engine, spec, noSignal);
   await startContainer(remote.engine, id, noSignal);
@@ -56,15 +65,23 @@ for (const image of [...oldProxyImages, proxyImage]) {
   describe(image, () => {
     let proxy: string;
     before(async () => {
-      proxy = await run('reverse-proxy', image, [{ hostPort: 80, containerPort: 80 }]);
+      proxy = await run('reverse-proxy', image, [80, 443], ['/srv/tls:/etc/nginx/tls:ro']);
       await waitForWorkers(remote.engine, proxy, 20_000, noSignal);
+      await host.mustExec(
+        ['docker', 'exec', '-i', 'reverse-proxy', 'sh', '-c', 'cat > /etc/nginx/conf.d/tls.conf'],
+        `server {
+          ${image === proxyImage ? 'listen 443 ssl; http2 on;' : 'listen 443 ssl http2;'}
+          ssl_certificate tls/${hostName}.pem;
+          ssl_certificate_key tls/${hostName}.key;
+          ${includeLine(route)}
+        }`,
+      );
     });
     after(() => removeContainer(remote.engine, proxy, { force: true }, noSignal));
 
     async function switchTo(slot: SlotName, deployment: string): Promise<void> {
       const view = await lookAtProxy(remote.engine, proxy, ['tiny'], noSignal);
       const identity = { service: 'tiny', slot, deployment };
-      const route = { hosts: [], path: '/', stripPath: false, maxBody: '1m' };
       const files = filesToServe(view, { ...identity, port: 8080, route, nginxVersion: view.nginxVersion });
       const expect = markerAnswer(identity);
       assert.deepEqual(await switchProxy(remote.engine, proxy, { files, service: 'tiny', expect }), {
@@ -75,13 +92,21 @@ for (const image of [...oldProxyImages, proxyImage]) {
     test(`${SWITCHES} switches under kept connections lose no request`, async () => {
       await switchTo('BLUE', 'first');
       const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 24, fresh: 4, pauseMs: 5 });
-      await traffic.settle(200);
+      const { address, tlsPort: port } = host;
+      const overTls = TlsTraffic.start({
+        ...{ address, port, hostName, certificate },
+        ...{ http2: 2, keepAlive: 6, pauseMs: 20 },
+      });
+      await Promise.all([traffic.settle(200), overTls.settle(100)]);
       for (let number = 1; number <= SWITCHES; number += 1) {
         await switchTo(number % 2 === 0 ? 'BLUE' : 'GREEN', `d${number}`);
       }
       const counted = await traffic.stop();
       assert.equal(counted.failed, 0, describeTraffic(counted));
       assert.ok(counted.sent > 1000, `only ${counted.sent} requests`);
+      const secured = await overTls.stop();
+      assert.deepEqual(secured.failures, []);
+      assert.ok(secured.sent > 200 && secured.left > SWITCHES, JSON.stringify(secured));
     });
 
     if (image !== proxyImage) {

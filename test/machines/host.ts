@@ -30,7 +30,7 @@ export interface HostPlace {
   readonly network: string;
   readonly networkAddress: string;
   /** Ports of 127.0.0.1 that lead to the host, where its own address cannot be reached. */
-  readonly published?: { readonly ssh: number; readonly http: number };
+  readonly published?: { readonly ssh: number; readonly http: number; readonly https: number };
   readonly labels: Record<string, string>;
   readonly hostKeys: { readonly ed25519: KeyPair; readonly ecdsa: KeyPair };
   readonly authorizedKey: string;
@@ -56,6 +56,8 @@ export class Host {
   readonly sshPort: number;
   /** Where its port 80 is reached: `http://ADDRESS[:PORT]`. */
   readonly url: string;
+  /** Where its port 443 is reached, at its address. */
+  readonly tlsPort: number;
   /** May use Docker. Others who can log in: `root`, and `nodocker`, who may not. */
   readonly user = 'deploy';
   /** Password of `deploy`, for tests of that way in. */
@@ -77,6 +79,7 @@ export class Host {
     this.name = place.name;
     this.address = published === undefined ? place.networkAddress : '127.0.0.1';
     this.sshPort = published?.ssh ?? 22;
+    this.tlsPort = published?.https ?? 443;
     this.url = published === undefined ? `http://${this.address}` : `http://${this.address}:${String(published.http)}`;
     this.password = place.password;
     this.hostKey = place.hostKeys.ed25519.publicKey;
@@ -99,6 +102,7 @@ export class Host {
       Hostname: place.name,
       Image: hostImage(version),
       Labels: place.labels,
+      ExposedPorts: { '443/tcp': {} },
       Env: [`DOCKER=${hasDocker ? 'on' : 'off'}`, `STORE=${store}`],
       StopTimeout: rebootLimitSeconds,
       HostConfig: {
@@ -288,7 +292,8 @@ function endpoint(place: HostPlace): Docker.EndpointSettings {
 function portBindings({ published }: HostPlace): Docker.PortMap {
   if (published === undefined) return {};
   const onLoopback = (port: number): Docker.PortBinding[] => [{ HostIp: '127.0.0.1', HostPort: String(port) }];
-  return { '22/tcp': onLoopback(published.ssh), '80/tcp': onLoopback(published.http) };
+  const { ssh, http, https } = published;
+  return { '22/tcp': onLoopback(ssh), '80/tcp': onLoopback(http), '443/tcp': onLoopback(https) };
 }
 
 function keyFiles({ hostKeys, authorizedKey }: HostPlace): Pack {

@@ -159,7 +159,7 @@ export class Lab {
       container: `${this.id}-${name}`,
       network: this.id,
       networkAddress: `${subnet}.${String(number)}`,
-      ...(publish ? { published: { ssh: await freePort(), http: await freePort() } } : {}),
+      ...(publish ? { published: { ssh: await freePort(), http: await freePort(), https: await freePort() } } : {}),
       labels,
       hostKeys: { ed25519, ecdsa },
       authorizedKey: this.identity.publicKey,

@@ -350,7 +350,7 @@ function newTally(): Tally {
 }
 
 /** Load goes to this machine and to its own container networks, never anywhere else. */
-function assertOwnMachine(hostname: string): void {
+export function assertOwnMachine(hostname: string): void {
   const own = new BlockList();
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     if (!/^(lo|docker|br-)/.test(name)) continue;

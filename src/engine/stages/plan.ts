@@ -4,13 +4,14 @@ import { t } from '../../l10n';
 import { DeployError, type EnvChanges, otherSlot, type ServiceConfig, type SlotName } from '../../model';
 import { exposedPorts } from '../../docker/dockerfile';
 import { confPath, renderConf, takesTheRest } from '../../nginx/conf';
-import { confOf, editedFiles, restTaker } from '../../nginx/proxy';
+import { confOf, editedFiles, filesToServe, restTaker } from '../../nginx/proxy';
 import type { Planned } from '../context';
 import { freeDiskBytes as freeDiskBytesOf } from '../disk';
 import type { Host } from '../host';
 import { readCommit, releaseName } from '../identity';
 import { type ServiceView, viewHost } from '../observe';
 import { serviceFromContainer } from '../release';
+import { mustKeepTls } from './switch';
 
 /** With less room than this on the host's disk, a deployment may well fill it. */
 const LITTLE_DISK = 1_000_000_000;
@@ -47,6 +48,17 @@ export async function planStage(
   // For the preview; the built image is asked again.
   const [exposed, ...more] = exposedPorts(dockerfile);
   const port = service.port ?? (more.length === 0 ? exposed : undefined) ?? described?.port ?? 80;
+  const wanted = {
+    service: service.name,
+    slot,
+    deployment,
+    port,
+    route: service.route,
+    nginxVersion: view.nginx?.nginxVersion ?? ASSUMED_NGINX,
+  };
+  if (view.nginx !== undefined) {
+    mustKeepTls(view.nginx, service, filesToServe(view.nginx, wanted));
+  }
   const publish = service.proxy.publish;
   const warnings: string[] = [];
   if (commit?.dirty === true) {
@@ -101,14 +113,7 @@ export async function planStage(
       publish,
       confPath: conf?.path ?? confPath(service.name),
       confBefore: conf?.text ?? '',
-      confAfter: renderConf({
-        service: service.name,
-        slot,
-        deployment,
-        port,
-        route: service.route,
-        nginxVersion: view.nginx?.nginxVersion ?? ASSUMED_NGINX,
-      }),
+      confAfter: renderConf(wanted),
       env: envChanges(service.run.env, liveSlot?.env ?? [], described?.envNames),
       toSend: undefined,
       platform,

@@ -1,15 +1,17 @@
 import { execInContainer } from '../../docker/containers';
 import { t } from '../../l10n';
-import { DeployError, type SlotName } from '../../model';
-import { EDITED_SUFFIX, markerAnswer } from '../../nginx/conf';
+import { DeployError, type ServiceConfig, type SlotName } from '../../model';
+import { CONF_DIRECTORY, EDITED_SUFFIX, includeLine, markerAnswer } from '../../nginx/conf';
 import {
   editedFiles,
   type FileChange,
   filesToRestore,
   filesToServe,
   lookAtProxy,
+  type ProxyView,
   switchProxy,
   type SwitchVerdict,
+  tlsInTheWay,
 } from '../../nginx/proxy';
 import type { FilledSlot, ReadyProxy, Run } from '../context';
 
@@ -29,6 +31,7 @@ export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlo
     route: service.route,
     nginxVersion: proxy.nginxVersion,
   });
+  mustKeepTls(view, service, files);
   const back = filesToRestore(view, files);
   for (const { path, before, after } of describeChanges(files, back)) {
     run.emit({ type: 'conf', path, before, after });
@@ -41,6 +44,43 @@ export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlo
   mustHaveSwitched(run, verdict);
   run.live = filled.slot;
   return { back };
+}
+
+/** Throws when a switch would take away TLS that somebody serves by hand: there is nothing to put in its place. */
+export function mustKeepTls(
+  view: ProxyView,
+  { name, route }: Pick<ServiceConfig, 'name' | 'route'>,
+  files?: readonly FileChange[],
+): void {
+  const place = tlsInTheWay(
+    view,
+    name,
+    files?.map(({ path }) => path),
+  );
+  if (place !== undefined) {
+    throw new DeployError(
+      'nginx-refused',
+      t(
+        '{0} serves TLS (line {1}) and was written by hand. It would not outlive a switch of {2}.',
+        place.path,
+        place.line,
+        name,
+      ),
+      {
+        hint: t(
+          'Move the server with TLS into a file of its own in {0} that names no slot and holds `{1}`. CONFIGURATION.md shows how: "TLS of your own".',
+          CONF_DIRECTORY,
+          includeLine(route),
+        ),
+      },
+    );
+  }
+}
+
+/** Has nginx read its files anew as they are, so that it finds a container whose address has changed. */
+export async function reloadAsItIs(run: Run, proxy: ReadyProxy): Promise<void> {
+  const { name } = run.service;
+  mustHaveSwitched(run, await switchProxy(run.engine, proxy.id, { files: [], service: name, expect: undefined }));
 }
 
 /** Takes a switch back: the previous files serve again. `live` is the slot that they name. */

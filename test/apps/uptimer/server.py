@@ -8,7 +8,8 @@
 /upload      POST: says how many bytes it received
 /ws          WebSocket that echoes text and binary messages
 
-Every answer names the version (X-Version) and the container (X-Instance). The port refuses connections
+Every answer names the version (X-Version), the container (X-Instance) and the scheme that the proxy says the client
+spoke (X-Scheme). The port refuses connections
 during the warm-up. On SIGTERM the service stops accepting, finishes what it has begun, and ends with 0.
 """
 
@@ -109,6 +110,7 @@ class Handler(BaseHTTPRequestHandler):
     def identify(self):
         self.send_header("X-Version", VERSION)
         self.send_header("X-Instance", INSTANCE)
+        self.send_header("X-Scheme", self.headers.get("X-Forwarded-Proto", ""))
 
     def download(self, seconds):
         pieces = max(1, round(seconds * 10))

@@ -83,6 +83,14 @@ describe('a service', () => {
       {},
       'upstream shop { server shop_BLUE:80; }',
     ],
+    [
+      'set up by another tool, with TLS',
+      { served: { service: 'shop', slot: 'BLUE', deployment: undefined } },
+      ['tls-by-hand person'],
+      {},
+      'server { listen 443 ssl; location / { proxy_pass http://shop_BLUE:80; } }',
+    ],
+    ['whose file was given TLS', {}, ['tls-by-hand person'], {}, `${conf}server { listen 443 ssl; }`],
   ];
   for (const [name, change, expected, more, text] of cases) {
     test(name, () => assert.deepEqual(onService(change, more, text), expected));

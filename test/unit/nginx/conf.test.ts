@@ -4,6 +4,7 @@ import {
   claimsEveryHost,
   CONF_DIRECTORY,
   type ConfInput,
+  includeLine,
   isEdited,
   isStockWelcome,
   markerAnswer,
@@ -17,6 +18,7 @@ import {
   restTakenBy,
   routePaths,
   staticUpstreams,
+  tlsLine,
 } from '../../../src/nginx/conf';
 
 const input = {
@@ -130,7 +132,30 @@ test('a change by hand is told from what a deployment wrote', () => {
 test('of files that are not ours, one may claim every host name', () => {
   assert.equal(claimsEveryHost('server { listen 80 default_server; }'), true);
   assert.equal(claimsEveryHost('# listen 80 default_server;'), false);
+  assert.equal(claimsEveryHost('server { listen 443 ssl default_server; }'), false);
+  assert.equal(claimsEveryHost('server { listen 443 default_server ssl; listen 80 default_server; }'), true);
   assert.equal(claimsEveryHost(routeOf(everywhere)['~.conf'] ?? ''), false);
+});
+
+test('a file that serves TLS is told by its directives, and not by its comments', () => {
+  assert.equal(tlsLine('server {\n    listen 443 ssl;\n}'), 2);
+  assert.equal(tlsLine('server{listen [::]:443 default_server ssl http2;}'), 1);
+  assert.equal(tlsLine('# a\n\nserver { listen\n 443 quic; }'), 3);
+  assert.equal(tlsLine('server {\n  listen 8443;\n  ssl_certificate a.pem;\n}'), 3);
+  assert.equal(tlsLine('server { location ~ /a#b { return 200; } listen 443 ssl; }'), 1);
+  for (const text of [
+    '# listen 443 ssl;\nserver { listen 80; # ssl_certificate a.pem;\n}',
+    'server { listen unix:/run/ssl.sock; listen 80; location / { proxy_ssl_certificate a.pem; } }',
+    'server { listen 80; return 301 https://$host$request_uri; }',
+    ...[input, everywhere].flatMap((it) => [renderConf(it), ...renderRoute(it).map((file) => file.text)]),
+  ]) {
+    assert.equal(tlsLine(text), undefined, text);
+  }
+});
+
+test('what leads requests to a service is included by the name of its first host', () => {
+  assert.equal(includeLine(input.route), 'include /etc/nginx/conf.d/*@shop.example.location;');
+  assert.equal(includeLine(everywhere.route), 'include /etc/nginx/conf.d/*@.location;');
 });
 
 test('WebSockets, forwarded headers and streams go through', () => {
@@ -150,8 +175,15 @@ test('WebSockets, forwarded headers and streams go through', () => {
 });
 
 test('idle connections are spared from 1.27.4 on, and not kept before it', () => {
-  const line = (nginxVersion: string): string | undefined =>
-    /^ *(keepalive\w+ .*;)$/m.exec(routeOf({ ...input, nginxVersion })['~shop.example.conf'] ?? '')?.[1];
+  const line = (nginxVersion: string): string | undefined => {
+    const files = routeOf({ ...input, nginxVersion });
+    // In the server, and in what a server of somebody's own includes.
+    const [server, location] = ['~shop.example.conf', 'shop.api@shop.example.location'].map(
+      (name) => /^ *(keepalive\w+ .*;)$/m.exec(files[name] ?? '')?.[1],
+    );
+    assert.equal(location, server);
+    return location;
+  };
   assert.equal(line('1.27.4'), 'keepalive_min_timeout 10s;');
   assert.equal(line('2.0.0'), 'keepalive_min_timeout 10s;');
   assert.equal(line('1.27.3'), 'keepalive_timeout 0;');
