@@ -31,7 +31,7 @@ after(async () => {
 async function prepareAsTheArticle(): Promise<void> {
   await host.mustExec('docker network create web-gateway');
   await host.mustExec(
-    `docker run -d --name uptimer_BLUE --restart always --network web-gateway -w /app python:3.13-alpine python3 -m http.server 8080`,
+    `docker run -d --init --name uptimer_BLUE --restart always --network web-gateway -w /app python:3.13-alpine python3 -m http.server 8080`,
   );
   await host.mustExec(
     'docker run -d --name reverse-proxy --restart always --network web-gateway -p 80:80 nginx:1.30-alpine',
