@@ -41,6 +41,7 @@ test('views and activation', () => {
   );
   assert.deepEqual(manifest.activationEvents, [
     `onWebviewPanel:${PANEL_VIEW_TYPE}`,
+    'onLanguage:jsonc',
     'workspaceContains:bluegreen.json',
     'workspaceContains:*/bluegreen.json',
   ]);
