@@ -72,7 +72,7 @@ export default tseslint.config(
     rules: { 'no-restricted-syntax': ['error', ...spokenLiterals, spokenTooEarly] },
   },
   architecture(
-    ['src/model.ts', 'src/protocol.ts', 'src/stageNames.ts'],
+    ['src/model.ts', 'src/protocol.ts', 'src/hostNames.ts', 'src/stageNames.ts'],
     [],
     layers.map((name) => `\\./${name}`),
   ),

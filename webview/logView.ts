@@ -70,7 +70,10 @@ export class LogView {
     setHidden(this.empty, !empty);
     setHidden(this.lines, empty);
     setHidden(this.droppedNote, this.dropped === 0);
-    setText(this.droppedNote, this.words.droppedLines.replace('{0}', String(this.dropped)));
+    setText(
+      this.droppedNote,
+      this.words.droppedLines.replace('{0}', this.dropped.toLocaleString(document.documentElement.lang)),
+    );
     setHidden(this.toEnd, this.following || empty);
   }
 

@@ -14,6 +14,7 @@ import {
 import './panel.css';
 import { DiffView } from './diffView';
 import { element, icon, setHidden, setText } from './dom';
+import { showFoundText } from './foundText';
 import { LogView } from './logView';
 import { ProbeTable } from './probeTable';
 import { Timeline } from './timeline';
@@ -27,6 +28,7 @@ declare function acquireVsCodeApi(): {
 };
 
 registerComponents();
+showFoundText();
 const vscode = acquireVsCodeApi();
 let page: Page | undefined;
 

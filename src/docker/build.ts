@@ -255,5 +255,5 @@ function secretHider(args: Readonly<Record<string, string>>): (line: string) => 
 }
 
 function megabytes(bytes: number): string {
-  return bytes < 100_000 ? t('{0} kB', Math.ceil(bytes / 1000)) : t('{0} MB', formatNumber(bytes / 1e6, 1));
+  return bytes < 100_000 ? t('{0} KB', Math.ceil(bytes / 1000)) : t('{0} MB', formatNumber(bytes / 1e6, 1));
 }

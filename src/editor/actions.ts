@@ -9,6 +9,7 @@ import {
   type SlotName,
   toDeployError,
 } from '../model';
+import { hostLabel, liveSentence } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
 import { pickHost } from './pickHost';
@@ -17,7 +18,6 @@ import { joinSentences } from './runText';
 import type { RunRecord } from './runs';
 import { siteUrl } from './siteUrl';
 import { reloadTarget, type Target } from './target';
-import { hostLabel } from './treeRows';
 
 const LAST_HOST_KEY = 'blueGreen.lastHost';
 
@@ -98,7 +98,7 @@ export async function openSite(app: Parts, host: string, service: string): Promi
   const state = await lookAt(app, host);
   const found = state.services.find((it) => it.name === service);
   if (found?.live === undefined) {
-    throw new DeployError('not-found', t('No slot of {0} is live at {1}.', service, hostLabel(host)), {
+    throw new DeployError('not-found', liveSentence(service, undefined, host), {
       hint: t('Deploy it first.'),
     });
   }

@@ -1,3 +1,4 @@
+import { hostLabel } from '../hostNames';
 import * as vscode from 'vscode';
 import type { PanelAction } from '../protocol';
 import type { ContextKey } from './commandIds';
@@ -19,7 +20,6 @@ import { type RunRecord, RunStore } from './runs';
 import { SlotsTree } from './slotsTree';
 import { StatusBar } from './statusBar';
 import { registerTasks } from './tasks';
-import { hostLabel } from './treeRows';
 
 /** How long VS Code is kept waiting at its end for deployments to be taken back, in milliseconds. It allows 5 s. */
 const STOP_LIMIT_MS = 4_000;

@@ -18,6 +18,7 @@ import { COMMAND_IDS, type CommandId } from './commandIds';
 import type { ServiceInFile } from './configEditing';
 import { createConfiguration } from './createConfiguration';
 import { loadEngine } from './engineLoader';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
 import { pickHost } from './pickHost';
@@ -28,7 +29,7 @@ import { personHere } from './runner';
 import { runTitle } from './runText';
 import type { RunRecord } from './runs';
 import { chooseTarget, chooseTargetNamed, reloadTarget, type Target } from './target';
-import { hostLabel, type Row } from './treeRows';
+import { type Row } from './treeRows';
 
 /** What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a code lens. */
 type Argument = vscode.Uri | Row | ServiceInFile | undefined;

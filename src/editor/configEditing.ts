@@ -5,9 +5,9 @@ import { CONFIG_GLOB, DOCKERFILE_GLOB, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
 import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
+import { hostLabel, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import { hostOptions } from './settings';
-import { hostLabel, LOCAL_LABEL } from './treeRows';
 
 const CONFIG_FILES: vscode.DocumentSelector = { scheme: 'file', pattern: CONFIG_GLOB };
 const MAX_DOCKERFILES = 50;
@@ -79,7 +79,7 @@ export class ConfigEditing
     if (key === 'hosts' && typeof index === 'number') {
       const { listAliases } = await loadEngine();
       const aliases = await listAliases(hostOptions().sshConfigFile);
-      const known = [...new Set([...this.hostList.all(), ...aliases, LOCAL_LABEL])];
+      const known = [...new Set([...this.hostList.all(), ...aliases, LOCAL_HOST])];
       return known.map((host) => item(JSON.stringify(host), this.aboutHost(host), vscode.CompletionItemKind.Value));
     }
     if (key === 'port' && at.length === 3) {

@@ -1,5 +1,5 @@
+import { LOCAL_HOST } from '../hostNames';
 /** Which hosts are offered, and in which order. Pure. */
-import { LOCAL_LABEL } from './treeRows';
 
 export interface HostChoice {
   readonly host: string;
@@ -18,11 +18,11 @@ export function hostChoices(from: {
   const groups: readonly (readonly [HostChoice['group'], readonly string[]])[] = [
     ['last', from.last === undefined ? [] : [from.last]],
     ['configured', from.configured],
-    ['known', from.known.filter((host) => host !== LOCAL_LABEL)],
+    ['known', from.known.filter((host) => host !== LOCAL_HOST)],
     ['aliases', from.aliases],
-    ['local', [LOCAL_LABEL]],
+    ['local', [LOCAL_HOST]],
   ];
-  const seen = new Set<string>(from.local ? [] : [LOCAL_LABEL]);
+  const seen = new Set<string>(from.local ? [] : [LOCAL_HOST]);
   return groups.flatMap(([group, hosts]) =>
     hosts.flatMap((host) => {
       if (seen.has(host)) {

@@ -5,7 +5,7 @@ import { loadEngine } from './engineLoader';
 import { t } from '../l10n';
 import { changesSetting, hostOptions } from './settings';
 import type { HostView } from './treeRows';
-import { formatDuration } from './units';
+import { formatSeconds } from './units';
 
 /** An unused connection is closed after this many milliseconds. */
 const IDLE_MS = 120_000;
@@ -182,7 +182,7 @@ async function withLimit<T>(host: string, work: (signal: AbortSignal) => Promise
   const controller = new AbortController();
   const timer = setTimeout(() => {
     controller.abort(
-      new DeployError('host-unreachable', t('{0} did not answer within {1}.', host, formatDuration(OBSERVE_LIMIT_MS)), {
+      new DeployError('host-unreachable', t('{0} did not answer within {1}.', host, formatSeconds(OBSERVE_LIMIT_MS)), {
         hint: t('Look whether the machine is busy or the network is slow, then refresh.'),
       }),
     );

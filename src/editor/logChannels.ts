@@ -6,7 +6,7 @@ import type { HostStore } from './hostStore';
 import { t } from '../l10n';
 import { LogBuffer } from './logBuffer';
 import { plainText } from './plainText';
-import { formatDuration } from './units';
+import { formatSeconds } from './units';
 
 /** Lines of each container from before it was followed. */
 const TAIL = 200;
@@ -108,7 +108,7 @@ export class LogChannels implements vscode.Disposable {
             buffer.add([message, hint].filter(Boolean).join(' '));
             return;
           }
-          buffer.add(t('{0} Trying again in {1}.', message, formatDuration(pause)));
+          buffer.add(t('{0} Trying again in {1}.', message, formatSeconds(pause)));
           await delay(pause, undefined, { signal }).catch(() => undefined);
           pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
         }

@@ -22,13 +22,13 @@ import {
 } from '../protocol';
 import { type DeployResult, type Plan, STAGES } from '../model';
 import type { KeptRun, RunPhase } from './history';
+import { hostLabel } from '../hostNames';
 import { formatNumber, t } from '../l10n';
 import { formatTime } from './times';
 import { plainText } from './plainText';
 import { amountText, joinSentences, runTitle } from './runText';
 import { stageActivity, stageLabel, statusText } from './stageWords';
-import { hostLabel } from './treeRows';
-import { formatBytes, formatDuration } from './units';
+import { formatBytes, formatDuration, formatSeconds } from './units';
 
 /** Bars in the chart of requests at most, and the least time that one stands for, in milliseconds. */
 const MOST_BARS = 48;
@@ -41,7 +41,7 @@ export function panelState(run: KeptRun, phase: RunPhase): PanelState {
     heading: heading(run, phase),
     stages: stageRows(run, phase),
     metrics: snapshot === undefined ? [] : metrics(snapshot),
-    plan: snapshot?.plan === undefined ? [] : planFacts(snapshot.plan),
+    plan: snapshot?.plan === undefined ? [] : planFacts(snapshot.plan, snapshot.result !== undefined),
     warnings: snapshot?.plan?.warnings ?? [],
     probes: (snapshot?.probes ?? []).map(probeRow),
     traffic: snapshot === undefined ? undefined : trafficView(snapshot),
@@ -62,7 +62,7 @@ export function panelWords(): PanelWords {
     traffic: t('Requests through nginx'),
     warnings: t('Worth knowing'),
     probeColumns: [t('Try'), t('Time'), t('Status'), t('Took'), t('Verdict')],
-    noProbes: t('The new slot has not been probed yet.'),
+    noProbes: t('There are no tries to show.'),
     noDiff: t('The nginx configuration is not known yet.'),
     noPlan: t('The host has not been looked at yet.'),
     noLog: t('Nothing has been logged.'),
@@ -142,7 +142,7 @@ function waitHint(snapshot: DeploymentSnapshot | undefined): string | undefined 
   }
   return wait.stage === 'probe'
     ? t('Tries left before it is given up: {0}.', formatNumber(wait.left))
-    : t('The wait for open connections ends in {0}.', formatDuration(Math.ceil(wait.left / 1000) * 1000));
+    : t('The wait for open connections ends in {0}.', formatSeconds(Math.ceil(wait.left / 1000) * 1000));
 }
 
 function stageRows(run: KeptRun, phase: RunPhase): StageRow[] {
@@ -198,9 +198,11 @@ function endedMessage(stage: StageSnapshot, snapshot: DeploymentSnapshot): strin
   if (stage.message !== undefined && stage.message === snapshot.result?.error?.message) {
     return undefined;
   }
-  const sent = stage.progress?.unit === 'bytes' ? formatBytes(stage.progress.done) : undefined;
-  const parts = [stage.message, sent].filter((part) => part !== undefined);
-  return parts.length === 0 ? undefined : parts.join(' · ');
+  if (stage.progress?.unit !== 'bytes') {
+    return stage.message;
+  }
+  const amount = formatBytes(stage.progress.done);
+  return stage.message === undefined ? t('{0} sent', amount) : `${stage.message} · ${amount}`;
 }
 
 function runningMessage(stage: StageSnapshot, snapshot: DeploymentSnapshot): string {
@@ -235,7 +237,8 @@ function metric(label: string, value: string, tone: Tone = 'neutral'): Metric {
   return { label, value, tone };
 }
 
-function planFacts(plan: Plan): Fact[] {
+/** @param isOver Whether the run has ended: what was live then need not be so any more. */
+function planFacts(plan: Plan, isOver: boolean): Fact[] {
   const proxy = {
     create: t('will be set up, on port {0}', plan.publish),
     start: t('will be started, on port {0}', plan.publish),
@@ -244,7 +247,7 @@ function planFacts(plan: Plan): Fact[] {
   const facts: (Fact | undefined)[] = [
     { label: t('Service'), value: plan.service },
     { label: t('Host'), value: hostLabel(plan.host) },
-    { label: t('Live now'), value: plan.live ?? t('no slot') },
+    { label: isOver ? t('Live before') : t('Live now'), value: plan.live ?? t('no slot') },
     { label: t('Slot to fill'), value: plan.slot },
     { label: t('Release'), value: plan.release },
     plan.commit === undefined ? undefined : { label: t('Commit'), value: plan.commit },
@@ -273,7 +276,7 @@ function envText({ added, changed, removed }: Plan['env']): string {
     changed.length === 0 ? undefined : t('changed: {0}', changed.join(', ')),
     removed.length === 0 ? undefined : t('removed: {0}', removed.join(', ')),
   ].filter((part) => part !== undefined);
-  return parts.length === 0 ? t('as it is') : parts.join('; ');
+  return parts.length === 0 ? t('unchanged') : parts.join('; ');
 }
 
 function probeRow(probe: DeploymentSnapshot['probes'][number]): ProbeRow {

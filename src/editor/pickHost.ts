@@ -2,9 +2,9 @@ import * as vscode from 'vscode';
 import { loadEngine } from './engineLoader';
 import type { HostList } from './hostList';
 import { hostChoices, type HostChoice } from './hostChoices';
+import { LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import { hostOptions } from './settings';
-import { LOCAL_LABEL } from './treeRows';
 
 /** Where hosts of a service are offered from, most likely first. */
 export interface HostHints {
@@ -68,13 +68,13 @@ function separatorOf(choice: HostChoice): Item {
     configured: t('bluegreen.json'),
     known: t('known hosts'),
     aliases: t('ssh configuration'),
-    local: t('this machine'),
+    local: t('without SSH'),
   };
   return { label: labels[choice.group], kind: vscode.QuickPickItemKind.Separator };
 }
 
 function itemOf(choice: HostChoice): Item {
-  return choice.host === LOCAL_LABEL
-    ? { label: t("$(device-desktop) This Machine's Docker"), description: LOCAL_LABEL, host: choice.host }
+  return choice.host === LOCAL_HOST
+    ? { label: t("$(device-desktop) This Machine's Docker"), description: LOCAL_HOST, host: choice.host }
     : { label: `$(server) ${choice.host}`, host: choice.host };
 }

@@ -2,10 +2,10 @@
 import * as vscode from 'vscode';
 import { withProgress } from './actions';
 import { loadEngine } from './engineLoader';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
 import { personHere } from './runner';
-import { hostLabel } from './treeRows';
 
 /** Ends every unusual state that needs no person, of one service or of the whole host, and says what was done. */
 export async function repair(app: Parts, host: string, service: string | undefined): Promise<void> {

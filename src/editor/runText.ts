@@ -1,14 +1,14 @@
 /** One run in sentences: for the progress notification, the message at the end, the tree and the log. */
 import { msLeft, type StageSnapshot } from '../engine/snapshot';
-import type { DeployEvent, DeployResult } from '../model';
+import type { DeployEvent, DeployResult, ServiceState } from '../model';
 import { STAGES } from '../model';
 import type { KeptRun, RunKind, RunPhase } from './history';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { stageName } from '../stageNames';
 import { plainText } from './plainText';
 import { stageActivity, stageLabel, statusText } from './stageWords';
-import { hostLabel } from './treeRows';
-import { countConnections, formatBytes, formatDuration } from './units';
+import { countConnections, formatBytes, formatDuration, formatSeconds } from './units';
 
 /** `uptimer → prod` */
 export function runTitle(run: { readonly service: string; readonly host: string }): string {
@@ -51,6 +51,21 @@ export function runningText(run: KeptRun, phase: RunPhase): string {
   return `${kindText(run.kind)}: ${what}`;
 }
 
+/** What the status bar says of a service: what is done with it, else what is live. `seen`: the service as it was seen since. */
+export function statusBarText(run: KeptRun, phase: RunPhase, seen: Pick<ServiceState, 'live'> | undefined): string {
+  if (phase !== 'over') {
+    return `$(loading~spin) ${run.service}: ${runningText(run, phase)}`;
+  }
+  // The window was closed while it was under way: how it ended is not known.
+  if (seen === undefined && run.snapshot?.result === undefined) {
+    return `$(warning) ${t('{0}: interrupted', run.service)}`;
+  }
+  const live = seen === undefined ? run.snapshot?.result?.live : seen.live;
+  return live === undefined
+    ? `$(warning) ${t('{0}: not live', run.service)}`
+    : `$(circle-filled) ${run.service}: ${live}`;
+}
+
 function currentStage(run: KeptRun): StageSnapshot | undefined {
   const { snapshot } = run;
   return snapshot?.stages.find((stage) => stage.stage === snapshot.current);
@@ -79,7 +94,7 @@ export function amountText(progress: NonNullable<StageSnapshot['progress']>): st
   const parts = [
     amount,
     ...(rate === undefined || rate <= 0 ? [] : [t('{0}/s', formatBytes(rate))]),
-    ...(left === undefined ? [] : [t('{0} left', formatDuration(Math.ceil(left / 1000) * 1000))]),
+    ...(left === undefined ? [] : [t('{0} left', formatSeconds(Math.ceil(left / 1000) * 1000))]),
   ];
   return parts.join(', ');
 }
@@ -141,7 +156,7 @@ export function logLine(event: DeployEvent): { level: 'info' | 'warning' | 'erro
       const live = plan.live ?? t('no slot');
       return {
         level: 'info',
-        text: t('plan: {0} to slot {1} at {2}, live is {3}', release, plan.slot, hostLabel(plan.host), live),
+        text: t('plan: {0} to slot {1} of {2}, live is {3}', release, plan.slot, hostLabel(plan.host), live),
       };
     }
     case 'stage':

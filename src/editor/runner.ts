@@ -14,14 +14,14 @@ import { loadEngine } from './engineLoader';
 import type { Origin, RunKind } from './history';
 import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
+import { liveSentence, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import type { Panels } from './panels';
 import { openPosition, type Problems } from './problems';
-import { type EndAction, endMessage, kindText, progressText, runTitle } from './runText';
+import { type EndAction, endMessage, joinSentences, kindText, progressText, runTitle } from './runText';
 import type { RunRecord, RunStore } from './runs';
 import { readSetting } from './settings';
 import type { Target } from './target';
-import { hostLabel, LOCAL_LABEL } from './treeRows';
 
 /** What a run needs of the rest of the editor. */
 export interface RunnerParts {
@@ -133,7 +133,7 @@ export class Runner {
     if (service.transfer.way === 'host') {
       return hosts.use(host, signal, (onHost) => work(onHost, onHost));
     }
-    return hosts.use(LOCAL_LABEL, signal, (build) => hosts.use(host, signal, (onHost) => work(onHost, build)));
+    return hosts.use(LOCAL_HOST, signal, (build) => hosts.use(host, signal, (onHost) => work(onHost, build)));
   }
 
   /** The frame of every run. Settles when the run has ended; the message at the end does not hold it up. */
@@ -317,7 +317,7 @@ function failedBefore(service: string, host: string, error: DeployError, live: S
     host,
     live,
     release: undefined,
-    summary: live === undefined ? untouched : t('{0} {1} is live at {2}.', untouched, live, hostLabel(host)),
+    summary: live === undefined ? untouched : joinSentences(untouched, liveSentence(service, live, host)),
     bytesSent: 0,
     durations: {},
     requests: { sent: 0, failed: 0, longestMs: 0 },

@@ -1,5 +1,5 @@
+import { LOCAL_HOST } from '../hostNames';
 /** Where a service can be visited. Pure. */
-import { LOCAL_LABEL } from './treeRows';
 
 /**
  * The address of a service: its first host name, or that of the machine. `destination` is the transport's description,
@@ -12,7 +12,7 @@ export function siteUrl(from: {
   readonly destination: string | undefined;
 }): string {
   const named = from.route.split(/\s+/).find((name) => name !== '' && !/[*~^_]/.test(name));
-  const machine = from.host === LOCAL_LABEL ? 'localhost' : machineOf(from.destination ?? from.host);
+  const machine = from.host === LOCAL_HOST ? 'localhost' : machineOf(from.destination ?? from.host);
   const port = from.ports.includes(80) ? 80 : (from.ports[0] ?? 80);
   return `http://${named ?? machine}${port === 80 ? '' : `:${port}`}/`;
 }

@@ -127,7 +127,11 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       row.kind === 'service'
         ? this.hosts.lastState(row.host)?.services.find((it) => it.name === row.service)
         : undefined;
-    return service === undefined ? [] : rowsOfService(row.host, service, Date.now());
+    if (service === undefined) {
+      return [];
+    }
+    const isWorkedOn = this.runningOn(row.host).some((run) => run.service === service.name);
+    return rowsOfService(row.host, service, Date.now(), isWorkedOn);
   }
 
   private names(): string[] {

@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { CommandId } from './commandIds';
 import type { HostStore } from './hostStore';
 import { t } from '../l10n';
-import { runningText, runTitle } from './runText';
+import { runTitle, statusBarText } from './runText';
 import { phaseOf, type RunRecord, type RunStore } from './runs';
 
 /**
@@ -47,22 +47,15 @@ export class StatusBar implements vscode.Disposable {
       this.item.hide();
       return;
     }
-    const text = run.over ? this.quietText(run) : `$(loading~spin) ${run.service}: ${runningText(run, phaseOf(run))}`;
+    const state = this.looked.has(run.host) ? this.hosts.lastState(run.host) : undefined;
+    const seen = state?.services.find((service) => service.name === run.service);
+    const text = statusBarText(run, phaseOf(run), seen);
     // Most events of a run change nothing here.
     if (this.item.text !== text) {
       this.item.text = text;
       this.item.tooltip = [runTitle(run), run.snapshot?.result?.summary].filter(Boolean).join('\n');
     }
     this.item.show();
-  }
-
-  private quietText(run: RunRecord): string {
-    const state = this.looked.has(run.host) ? this.hosts.lastState(run.host) : undefined;
-    const seen = state?.services.find((service) => service.name === run.service);
-    const live = seen === undefined ? run.snapshot?.result?.live : seen.live;
-    return live === undefined
-      ? `$(warning) ${t('{0}: not live', run.service)}`
-      : `$(circle-filled) ${run.service}: ${live}`;
   }
 }
 

@@ -1,11 +1,11 @@
 import * as vscode from 'vscode';
 import { DeployError, type DeployResult, EXIT_CODES, toDeployError } from '../model';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
 import { plainText } from './plainText';
 import { joinSentences, logLine } from './runText';
 import { targetNamed, targetsOfWorkspace } from './target';
-import { hostLabel } from './treeRows';
 
 /** As package.json declares it. */
 export const TASK_TYPE = 'blue-green';

@@ -1,6 +1,7 @@
 /** The rows of the Slots view, made of what was seen on the hosts. Pure: the tree only turns them into tree items. */
-import type { DeployError, HostState, ProxyState, ServiceState, SlotName, SlotState } from '../model';
+import type { DeployError, Finding, HostState, ProxyState, ServiceState, SlotName, SlotState } from '../model';
 import { PROXY_CONTAINER } from '../model';
+import { LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import { formatAge, formatDate } from './times';
 
@@ -43,13 +44,6 @@ export type Row = RowBase &
     | { readonly kind: 'message'; readonly host: string }
   );
 
-export const LOCAL_LABEL = 'local';
-
-/** A host's name inside a sentence. */
-export function hostLabel(host: string): string {
-  return host === LOCAL_LABEL ? t('this machine') : host;
-}
-
 export function hostRow(host: string, view: HostView, running: readonly RunningHere[] = []): Row {
   const row = quietHostRow(host, view);
   if (running.length === 0) {
@@ -61,7 +55,7 @@ export function hostRow(host: string, view: HostView, running: readonly RunningH
 }
 
 function quietHostRow(host: string, view: HostView): Row {
-  const label = host === LOCAL_LABEL ? t('This machine') : host;
+  const label = host === LOCAL_HOST ? t('This machine') : host;
   const base = { kind: 'host', host, id: `host:${host}`, label } as const;
   switch (view.kind) {
     case 'unseen':
@@ -126,7 +120,7 @@ function countServices(count: number): string {
 }
 
 function hostIcon(host: string): string {
-  return host === LOCAL_LABEL ? 'device-desktop' : 'server';
+  return host === LOCAL_HOST ? 'device-desktop' : 'server';
 }
 
 /** The rows below a host. */
@@ -203,8 +197,9 @@ function serviceRow(host: string, service: ServiceState, running: RunningHere | 
   const idle = service.slots.some((slot) => !slot.live);
   const status = running?.text ?? (live === undefined ? t('not live') : t('{0} is live', live.name));
   const hosts = service.route === '*' ? '' : service.route;
-  const notes = service.findings.map(({ text }) => text);
-  const troubled = service.findings.some(({ remedy }) => remedy !== 'nobody');
+  const findings = findingsShown(service, running !== undefined);
+  const notes = findings.map(({ text }) => text);
+  const troubled = findings.some(({ remedy }) => remedy !== 'nobody');
   return {
     kind: 'service',
     host,
@@ -248,9 +243,14 @@ function comingRow(host: string, run: RunningHere): Row {
   };
 }
 
+/** While a run of this window works on a service, its lock and its half-done steps are no news: the row says what goes on. */
+function findingsShown(service: ServiceState, isWorkedOn: boolean): readonly Finding[] {
+  return isWorkedOn ? [] : service.findings;
+}
+
 /** The slots of a service: BLUE first, then GREEN, as they are named everywhere. `now` is for their age. */
-export function rowsOfService(host: string, service: ServiceState, now: number): Row[] {
-  const notes = service.findings.map(({ code, text }, index) =>
+export function rowsOfService(host: string, service: ServiceState, now: number, isWorkedOn = false): Row[] {
+  const notes = findingsShown(service, isWorkedOn).map(({ code, text }, index) =>
     messageRow(host, `${service.name}:${code}:${index}`, text, 'info'),
   );
   return [...service.slots.map((slot) => slotRow(host, service, slot, now)), ...notes];

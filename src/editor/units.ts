@@ -6,10 +6,10 @@ export function formatBytes(bytes: number): string {
   if (bytes < 1000) {
     return t('{0} B', formatNumber(bytes));
   }
-  if (bytes < 1e6) {
+  if (bytes < 999_950) {
     return t('{0} KB', formatNumber(bytes / 1e3, 1));
   }
-  return bytes < 1e9 ? t('{0} MB', formatNumber(bytes / 1e6, 1)) : t('{0} GB', formatNumber(bytes / 1e9, 2));
+  return bytes < 999_950_000 ? t('{0} MB', formatNumber(bytes / 1e6, 1)) : t('{0} GB', formatNumber(bytes / 1e9, 2));
 }
 
 export function formatDuration(ms: number): string {
@@ -20,8 +20,15 @@ export function formatDuration(ms: number): string {
   if (tenths < 60) {
     return t('{0} s', formatNumber(tenths, 1));
   }
+  return formatSeconds(ms);
+}
+
+/** For what is announced or counted down, in whole seconds; what was measured has tenths. */
+export function formatSeconds(ms: number): string {
   const seconds = Math.round(ms / 1000);
-  return t('{0} min {1} s', formatNumber(Math.floor(seconds / 60)), formatNumber(seconds % 60));
+  return seconds < 60
+    ? t('{0} s', formatNumber(seconds))
+    : t('{0} min {1} s', formatNumber(Math.floor(seconds / 60)), formatNumber(seconds % 60));
 }
 
 export function countRequests(count: number): string {

@@ -3,6 +3,7 @@
  * failure, and one result at the end that names the state the host is in.
  */
 import { sentence } from '../docker/errors';
+import { liveSentence, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import {
   cancelledError,
@@ -133,7 +134,11 @@ async function takeBack(run: Run): Promise<string[]> {
 
 function successSummary(run: Run, release: string | undefined): string {
   const what = release === undefined ? run.service.name : `${run.service.name} ${release}`;
-  const live = t('{0} is live on {1} at {2}.', what, run.live ?? t('no slot'), run.host.name);
+  const slot = run.live ?? t('no slot');
+  const live =
+    run.host.name === LOCAL_HOST
+      ? t('{0} is live on {1} on this machine.', what, slot)
+      : t('{0} is live on {1} at {2}.', what, slot, run.host.name);
   return inOneLine(live, sentence(describeTraffic(run.traffic)));
 }
 
@@ -147,10 +152,7 @@ function failureSummary(run: Run, error: DeployError, left: readonly string[]): 
       where,
     );
   }
-  const state =
-    run.live === undefined
-      ? t('No slot of {0} is live at {1}.', name, where)
-      : t('{0} is live at {1}.', run.live, where);
+  const state = liveSentence(name, run.live, where);
   const rest =
     left.length > 0 ||
     error.code === 'lock-lost' ||

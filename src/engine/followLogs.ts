@@ -5,6 +5,7 @@
 import { inspectContainer } from '../docker/containers';
 import { containerEvents } from '../docker/events';
 import { containerLogs } from '../docker/logs';
+import { hostLabel } from '../hostNames';
 import { language, t } from '../l10n';
 import { DeployError } from '../model';
 import type { Host } from './host';
@@ -41,7 +42,7 @@ export async function* followLogs(
           starts.begun(container);
         }
       }
-      throw new DeployError('host-unreachable', t('The connection to {0} ended.', host.name));
+      throw new DeployError('host-unreachable', t('The connection to {0} ended.', hostLabel(host.name)));
     })();
     listening.catch((error: unknown) => lines.fail(error));
     for (const line of await backlog(host, containers, tail, end)) {
@@ -82,7 +83,7 @@ async function backlog(
       t(
         'There is no {0} on {1}.',
         new Intl.ListFormat(language(), { type: 'disjunction' }).format(containers),
-        host.name,
+        hostLabel(host.name),
       ),
     );
   }

@@ -3,11 +3,9 @@ import type { Duplex } from 'node:stream';
 import { connectEngineAt, connectLocalEngine, connectRemoteEngine } from '../docker/connect';
 import type { DockerEngine } from '../docker/engine';
 import { resolveContext } from '../docker/localAddress';
+import { LOCAL_HOST } from '../hostNames';
 import type { Questions } from '../model';
 import { LastingTransport } from '../ssh/lasting';
-
-/** The name under which this machine's own engine is a host. */
-export const LOCAL_HOST = 'local';
 
 export interface HostOptions {
   readonly sshConfigFile?: string;

@@ -1,4 +1,5 @@
 import { containerLogs } from '../docker/containers';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, type SlotName, slotContainer } from '../model';
 import type { Host } from './host';
@@ -24,9 +25,13 @@ export async function* serviceLogs(
   const slot = options.slot ?? view?.live ?? (view?.slots.BLUE !== undefined ? 'BLUE' : 'GREEN');
   const container = view?.slots[slot];
   if (container === undefined) {
-    throw new DeployError('not-found', t('There is no {0} on {1}.', slotContainer(service, slot), host.name), {
-      hint: t('See what is there: blue-green status.'),
-    });
+    throw new DeployError(
+      'not-found',
+      t('There is no {0} on {1}.', slotContainer(service, slot), hostLabel(host.name)),
+      {
+        hint: t('See what is there: blue-green status.'),
+      },
+    );
   }
   const { tail, follow } = options;
   for await (const line of containerLogs(host.engine, container.id, { tail, follow }, signal)) {

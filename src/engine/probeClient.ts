@@ -1,6 +1,7 @@
 /** One request of the health check, sent by curl or wget inside the proxy: from where nginx stands. */
 import { execInContainer } from '../docker/containers';
 import { isNotFound } from '../docker/errors';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, type HealthMethod, type RouteConfig, slotContainer, toDeployError } from '../model';
 import type { FilledSlot, ReadyProxy, Run } from './context';
@@ -71,7 +72,7 @@ export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, h
     return parseAnswer(proxy.client, exitCode, stdout, stderr, elapsed());
   } catch (error) {
     if (isNotFound(error)) {
-      throw new DeployError('proxy', t('The proxy on {0} was removed by somebody else.', run.host.name), {
+      throw new DeployError('proxy', t('The proxy on {0} was removed by somebody else.', hostLabel(run.host.name)), {
         hint: t('Deploy again: it is made anew.'),
         cause: error,
       });

@@ -1,6 +1,7 @@
 import { inspectContainer, removeContainer, stopContainer } from '../docker/containers';
 import { listImages, removeImage } from '../docker/images';
 import { removeNetwork } from '../docker/networks';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER } from '../model';
 import { tlsLine } from '../nginx/conf';
@@ -33,7 +34,7 @@ export async function removeService(
     const { nginx } = view;
     const conf = nginx === undefined ? undefined : confOf(nginx, service);
     if (containers.length === 0 && conf === undefined) {
-      throw new DeployError('not-found', t('There is no service {0} on {1}.', service, host.name), {
+      throw new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
         hint: t('See what is there: blue-green status.'),
       });
     }
@@ -92,7 +93,7 @@ export async function removeProxy(host: Host, signal: AbortSignal): Promise<stri
   if (services.length > 0) {
     throw new DeployError(
       'usage',
-      t('The proxy on {0} still serves {1}.', host.name, services.map((it) => it.service).join(', ')),
+      t('The proxy on {0} still serves {1}.', hostLabel(host.name), services.map((it) => it.service).join(', ')),
       {
         hint: t('Remove these services first: blue-green remove SERVICE.'),
       },
@@ -100,7 +101,7 @@ export async function removeProxy(host: Host, signal: AbortSignal): Promise<stri
   }
   const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
   if (proxy === undefined) {
-    throw new DeployError('not-found', t('There is no proxy on {0}.', host.name));
+    throw new DeployError('not-found', t('There is no proxy on {0}.', hostLabel(host.name)));
   }
   const isMounted = (path: string): boolean =>
     proxy.mounts.some(({ target }) => path === target || path.startsWith(`${target}/`));

@@ -2,6 +2,7 @@
  * Going live with what the host has already: the kept slot is started if need be, probed, switched to and drained.
  * Nothing is built and nothing is sent, so that neither the project nor its images are needed here.
  */
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import {
   DeployError,
@@ -80,17 +81,17 @@ function slotToServe({ host }: Run, view: ServiceView, wanted: SlotName | undefi
     kept.set(slot, container);
   }
   if (kept.size === 0) {
-    throw new DeployError('not-found', t('There is no service {0} on {1}.', service, host.name), {
+    throw new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
       hint: t('See what is there: blue-green status.'),
     });
   }
   if (wanted !== undefined && wanted === live) {
-    throw new DeployError('usage', t('{0} {1} is live on {2} already.', service, wanted, host.name));
+    throw new DeployError('usage', t('{0} {1} is live on {2} already.', service, wanted, hostLabel(host.name)));
   }
   const slot = wanted ?? (live === undefined ? [...kept.keys()][0] : otherSlot(live));
   const container = slot === undefined ? undefined : kept.get(slot);
   if (slot === undefined || container === undefined) {
-    throw new DeployError('not-found', t('No earlier release of {0} is kept on {1}.', service, host.name), {
+    throw new DeployError('not-found', t('No earlier release of {0} is kept on {1}.', service, hostLabel(host.name)), {
       hint: t('A release is kept when the next one goes live, unless "retire.old" is "remove".'),
     });
   }

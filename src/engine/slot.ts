@@ -1,6 +1,7 @@
 /** What can be done with one container of a host by itself: restart it, open a shell in it, read its nginx file. */
 import { inspectContainer, restartContainer } from '../docker/containers';
 import { openShell, type Shell, type TerminalSize } from '../docker/shell';
+import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError } from '../model';
 import { confOf } from '../nginx/proxy';
@@ -41,7 +42,7 @@ export async function shellInto(
 ): Promise<Shell> {
   const found = await mustFind(host, container, signal);
   if (!found.running) {
-    throw new DeployError('not-found', t('{0} on {1} does not run.', container, host.name), {
+    throw new DeployError('not-found', t('{0} on {1} does not run.', container, hostLabel(host.name)), {
       hint: t('Start it first.'),
     });
   }
@@ -57,7 +58,7 @@ export async function serviceConf(
   const { nginx } = await viewHost(host.engine, signal, service);
   const conf = nginx && confOf(nginx, service);
   if (conf === undefined) {
-    throw new DeployError('not-found', t('nginx on {0} has no file for {1}.', host.name, service), {
+    throw new DeployError('not-found', t('nginx on {0} has no file for {1}.', hostLabel(host.name), service), {
       hint: nginx === undefined ? t('The proxy does not run.') : t('The next deployment writes one.'),
     });
   }
@@ -71,7 +72,7 @@ async function mustFind(
 ): Promise<NonNullable<Awaited<ReturnType<typeof inspectContainer>>>> {
   const found = await inspectContainer(host.engine, container, signal);
   if (found === undefined) {
-    throw new DeployError('not-found', t('There is no {0} on {1}.', container, host.name));
+    throw new DeployError('not-found', t('There is no {0} on {1}.', container, hostLabel(host.name)));
   }
   return found;
 }

@@ -228,7 +228,7 @@ step('near the end of its waits a deployment is given more time by the button of
     await (await scene.readPlan()).getByRole('button', { name: 'Deploy' }).click();
     for (const [stage, hint] of [
       ['probe', /Tries left before it is given up: \d+\./],
-      ['drain', /The wait for open connections ends in \d+\.0 s\./],
+      ['drain', /The wait for open connections ends in \d+ s\./],
     ] as const) {
       const panel = await editor.webview(hint, DEPLOYED);
       await scene.picture(`waits-at-${stage}`);

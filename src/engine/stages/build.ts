@@ -1,6 +1,7 @@
 import { buildImage } from '../../docker/build';
 import type { DockerEngine } from '../../docker/engine';
 import { type ImageDetails, inspectImage } from '../../docker/images';
+import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
 import { DeployError, LABEL, type Plan, type ServiceConfig } from '../../model';
 import type { Run } from '../context';
@@ -45,9 +46,13 @@ export async function buildStage(run: Run, builder: DockerEngine, plan: Plan): P
   }
   const built = `${image.os}/${image.architecture}`;
   if (built !== platform) {
-    throw new DeployError('build', t('The image is built for {0}, but {1} runs {2}.', built, run.host.name, platform), {
-      hint: t('Nothing was sent. Take base images that exist for {0}, and no other --platform after FROM.', platform),
-    });
+    throw new DeployError(
+      'build',
+      t('The image is built for {0}, but {1} runs {2}.', built, hostLabel(run.host.name), platform),
+      {
+        hint: t('Nothing was sent. Take base images that exist for {0}, and no other --platform after FROM.', platform),
+      },
+    );
   }
   return { reference, image, port: servicePort(service, image) };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { DockerEngine } from '../../docker/engine';
+import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
 import { DeployError, type EnvChanges, otherSlot, type ServiceConfig, type SlotName } from '../../model';
 import { exposedPorts } from '../../docker/dockerfile';
@@ -84,7 +85,7 @@ export async function planStage(
     warnings.push(
       t(
         '{0} runs {1}, and Docker on {2} runs {3}. The image is built for {4}.',
-        host.name,
+        hostLabel(host.name),
         platform,
         builder.description,
         builder.info.platform,
@@ -93,7 +94,9 @@ export async function planStage(
     );
   }
   if (freeDiskBytes !== undefined && freeDiskBytes < LITTLE_DISK) {
-    warnings.push(t('The disk of {0} has only {1} MB left for images.', host.name, Math.round(freeDiskBytes / 1e6)));
+    warnings.push(
+      t('The disk of {0} has only {1} MB left for images.', hostLabel(host.name), Math.round(freeDiskBytes / 1e6)),
+    );
   }
   return {
     view,

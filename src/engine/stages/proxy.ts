@@ -13,6 +13,7 @@ import { connectToNetwork, ensureNetwork } from '../../docker/networks';
 import { INCOMING } from '../../docker/parts';
 import { pullImage } from '../../docker/registry';
 import { transferImage } from '../../docker/transfer';
+import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, throwIfCancelled, toDeployError } from '../../model';
 import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
@@ -88,7 +89,7 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
   const say = (text: string): void => run.emit({ type: 'log', stage: 'proxy', source: 'engine', level: 'info', text });
   if ((await inspectImage(builder, image, signal)) === undefined) {
     try {
-      say(t('Pulling {0} on {1}.', image, run.host.name));
+      say(t('Pulling {0} on {1}.', image, hostLabel(run.host.name)));
       await pullImage(engine, image, say, signal);
       return;
     } catch (error) {
@@ -96,7 +97,7 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
       if (code === 'cancelled') {
         throw error;
       }
-      say(t('{0} cannot pull {1}: {2} Pulling it here.', run.host.name, image, message));
+      say(t('{0} cannot pull {1}: {2} Pulling it here.', hostLabel(run.host.name), image, message));
     }
     try {
       await pullImage(builder, image, say, signal);
@@ -104,7 +105,7 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
       const cause = toDeployError(error);
       throw new DeployError(
         'proxy',
-        t('The image {0} for the proxy can be pulled neither on {1} nor here.', image, run.host.name),
+        t('The image {0} for the proxy can be pulled neither on {1} nor here.', image, hostLabel(run.host.name)),
         {
           hint: t('Check the network, or name an image that is there with "proxy.image" in bluegreen.json.'),
           detail: cause.detail ?? cause.message,
@@ -113,7 +114,7 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
       );
     }
   }
-  say(t('Sending {0} to {1}.', image, run.host.name));
+  say(t('Sending {0} to {1}.', image, hostLabel(run.host.name)));
   await transferImage(
     builder,
     engine,
@@ -147,7 +148,7 @@ async function startProxy(run: Run, id: string): Promise<void> {
     const { message } = toDeployError(error);
     if (/already allocated|already in use|address in use/i.test(message)) {
       const port = run.service.proxy.publish;
-      throw new DeployError('proxy', t('Port {0} of {1} is used by another program.', port, run.host.name), {
+      throw new DeployError('proxy', t('Port {0} of {1} is used by another program.', port, hostLabel(run.host.name)), {
         hint: t(
           'Stop that program, or publish the proxy on another port with --publish or "proxy.publish" in bluegreen.json.',
         ),
@@ -155,7 +156,7 @@ async function startProxy(run: Run, id: string): Promise<void> {
         cause: error,
       });
     }
-    throw new DeployError('proxy', t('The proxy on {0} cannot be started.', run.host.name), {
+    throw new DeployError('proxy', t('The proxy on {0} cannot be started.', hostLabel(run.host.name)), {
       detail: message,
       cause: error,
     });
@@ -170,7 +171,7 @@ async function waitUntilReady(run: Run, id: string): Promise<void> {
       throw error;
     }
     const lines = await lastLines(run.engine, id, 5, AbortSignal.timeout(10_000));
-    throw new DeployError('proxy', t('nginx does not run in the proxy on {0}.', run.host.name), {
+    throw new DeployError('proxy', t('nginx does not run in the proxy on {0}.', hostLabel(run.host.name)), {
       hint: t('Look at its log with `docker logs {0}` there.', PROXY_CONTAINER),
       detail: lines.join('\n'),
       cause: error,
@@ -195,7 +196,10 @@ async function inspectReady(run: Run, id: string, seen: ProxyView | undefined): 
   ]);
   const address = details?.networks[GATEWAY_NETWORK]?.ipAddress;
   if (details === undefined || address === undefined || address === '') {
-    throw new DeployError('proxy', t('The proxy on {0} has no address on {1}.', run.host.name, GATEWAY_NETWORK));
+    throw new DeployError(
+      'proxy',
+      t('The proxy on {0} has no address on {1}.', hostLabel(run.host.name), GATEWAY_NETWORK),
+    );
   }
   if (view.client === undefined) {
     throw new DeployError(
@@ -219,8 +223,8 @@ function publishedPort(run: Run, proxy: ContainerDetails): number {
   throw new DeployError(
     'proxy',
     ports.length === 0
-      ? t('The proxy on {0} publishes no port, not {1}.', run.host.name, wanted)
-      : t('The proxy on {0} publishes port {1}, not {2}.', run.host.name, ports.join(', '), wanted),
+      ? t('The proxy on {0} publishes no port, not {1}.', hostLabel(run.host.name), wanted)
+      : t('The proxy on {0} publishes port {1}, not {2}.', hostLabel(run.host.name), ports.join(', '), wanted),
     {
       hint: t(
         'Publish {0} (--publish or "proxy.publish"), or remove the proxy first: blue-green remove --proxy.',

@@ -4,6 +4,7 @@ import { type ImageDetails, inspectImage, removeImage, splitReference, tagImage 
 import { pullImage, pushImage, registryAuth, registryOf } from '../../docker/registry';
 import { hasSameContent } from '../../docker/sameImage';
 import type { TransferResult } from '../../docker/transfer';
+import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
 import { DeployError, toDeployError } from '../../model';
 import type { Run } from '../context';
@@ -39,16 +40,20 @@ export async function throughRegistry(
     await pushImage(source, name, auth, (text) => run.note(text), signal);
     const end = share ? await host.transport.shareTcp(port, () => net.connect({ host: '127.0.0.1', port })) : undefined;
     try {
-      run.note(t('Pulling {0} on {1}.', name, host.name));
+      run.note(t('Pulling {0} on {1}.', name, hostLabel(host.name)));
       await pullImage(engine, name, say, signal, auth);
     } finally {
       end?.();
     }
     const pulled = await inspectImage(engine, name, signal);
     if (pulled === undefined || !hasSameContent(pulled, image)) {
-      throw new DeployError('transfer', t('What {0} pulled as {1} is not the image that was built.', host.name, name), {
-        hint: t('Somebody else may push to that repository. Deploy again.'),
-      });
+      throw new DeployError(
+        'transfer',
+        t('What {0} pulled as {1} is not the image that was built.', hostLabel(host.name), name),
+        {
+          hint: t('Somebody else may push to that repository. Deploy again.'),
+        },
+      );
     }
     await tagImage(engine, name, reference, signal);
     return layers.result(image.layers.length);
@@ -57,7 +62,7 @@ export async function throughRegistry(
     throw cause.code === 'internal' || cause.code === 'transfer'
       ? new DeployError(
           'transfer',
-          t('The image did not get to {0} through {1}: {2}', host.name, repository, cause.message),
+          t('The image did not get to {0} through {1}: {2}', hostLabel(host.name), repository, cause.message),
           {
             hint:
               cause.hint ?? t('Check the name and your `docker login`, and that the host reaches the registry too.'),

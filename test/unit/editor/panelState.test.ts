@@ -24,7 +24,20 @@ test('a running transfer shows its share, amount and rate, and lets the page cou
   );
   const row = panelState(run({ snapshot }), 'running').stages.find(({ stage }) => stage === 'transfer');
   assert.equal(row?.startedAt, AT);
-  assert.deepEqual(row.progress, { fraction: 0.25, text: '21.1 MB of 84.4 MB, 10.2 MB/s, 7.0 s left' });
+  assert.deepEqual(row.progress, { fraction: 0.25, text: '21.1 MB of 84.4 MB, 10.2 MB/s, 7 s left' });
+});
+
+test('what a stage sent is said in words where nothing else says so', () => {
+  const snapshot = fold(
+    { type: 'stage', stage: 'transfer', status: 'running' },
+    { type: 'progress', stage: 'transfer', done: 1_700, unit: 'bytes' },
+    { type: 'stage', stage: 'transfer', status: 'done', ms: 5, message: '1 layer sent, 4 already there' },
+    { type: 'stage', stage: 'proxy', status: 'running' },
+    { type: 'progress', stage: 'proxy', done: 21_900_000, unit: 'bytes' },
+    { type: 'stage', stage: 'proxy', status: 'done', ms: 5 },
+  );
+  const messages = panelState(run({ snapshot }), 'running').stages.map(({ message }) => message);
+  assert.deepEqual(messages.slice(2, 4), ['1 layer sent, 4 already there · 1.7 KB', '21.9 MB sent']);
 });
 
 test('a good end is one sentence, with the site, the way back and a repetition on offer', () => {
@@ -40,6 +53,14 @@ test('a good end is one sentence, with the site, the way back and a repetition o
     state.metrics.map(({ label, value }) => `${label} ${value}`),
     ['Slot BLUE → GREEN', 'Requests 312', 'Failed 0', 'Longest 41 ms', 'Sent 12.9 KB', 'Took 2.4 s'],
   );
+});
+
+test('the plan of a run that has ended no longer says what is live now', () => {
+  const labels = (...events: Parameters<typeof fold>): string[] =>
+    panelState(run({ snapshot: fold(...events) }), 'over').plan.map(({ label }) => label);
+  assert.ok(labels({ type: 'plan', plan }).includes('Live now'));
+  const after = labels({ type: 'plan', plan }, { type: 'result', result: good });
+  assert.ok(after.includes('Live before') && !after.includes('Live now'), after.join());
 });
 
 test('a first deployment has nothing to roll back to', () => {
@@ -180,7 +201,7 @@ test('near the end of a wait it is said how much is left, and more is offered', 
     return panelState(run({ snapshot: fold(...events) }), 'running');
   };
   assert.deepEqual(actionsOf(draining(2)), ['keepWaiting', 'cancel']);
-  assert.equal(draining(2).heading.hint, 'The wait for open connections ends in 30.0 s.');
+  assert.equal(draining(2).heading.hint, 'The wait for open connections ends in 30 s.');
   assert.deepEqual(actionsOf(draining(0)), ['cancel'], 'nothing is open: there is nothing to wait for');
 
   const switched = fold(

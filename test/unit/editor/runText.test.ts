@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { endMessage, logLine, progressText, runningText } from '../../../src/editor/runText';
+import { endMessage, logLine, progressText, runningText, statusBarText } from '../../../src/editor/runText';
 import { AT, failed, fold, good, plan, run } from './samples';
 
 test('progress names the host first, then the stage, its place and its detail', () => {
@@ -34,6 +34,20 @@ test('the tree names kind and stage', () => {
   const snapshot = fold({ type: 'stage', stage: 'drain', status: 'running' });
   assert.equal(runningText(run({ kind: 'rollback', snapshot }), 'running'), 'Rolling back: Drain');
   assert.equal(runningText(run({ snapshot }), 'asking'), 'Waiting for your answer');
+});
+
+test('the status bar: what is done, what is live, and that a run was interrupted', () => {
+  const stopped = fold({ type: 'plan', plan }, { type: 'stage', stage: 'probe', status: 'running' });
+  assert.equal(
+    statusBarText(run({ snapshot: stopped }), 'running', undefined),
+    '$(loading~spin) uptimer: Deploying: Probe',
+  );
+  // Its window was closed: nothing runs any more.
+  assert.equal(statusBarText(run({ snapshot: stopped }), 'over', undefined), '$(warning) uptimer: interrupted');
+  assert.equal(statusBarText(run({ snapshot: stopped }), 'over', { live: 'BLUE' }), '$(circle-filled) uptimer: BLUE');
+  const ended = run({ snapshot: fold({ type: 'result', result: good }), over: true });
+  assert.equal(statusBarText(ended, 'over', undefined), '$(circle-filled) uptimer: GREEN');
+  assert.equal(statusBarText(ended, 'over', { live: undefined }), '$(warning) uptimer: not live');
 });
 
 test('the message at the end: good, cancelled, failed, failed at a line', () => {

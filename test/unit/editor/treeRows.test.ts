@@ -97,6 +97,21 @@ test('a run under way shows on its service, also before the service exists there
   ]);
 });
 
+test('what a run of this window has under its hands is no finding', () => {
+  const findings = [
+    { code: 'locked', text: 'Being deployed.', remedy: 'nobody' },
+    { code: 'interrupted', text: 'A deployment was interrupted.', remedy: 'repair' },
+  ] as const;
+  const state = service({ findings });
+  assert.deepEqual(
+    rowsOfService('prod', state, NOW, true).map((row) => row.label),
+    ['BLUE', 'GREEN'],
+  );
+  const [row] = rowsOfHost('prod', seen({ services: [state] }), [{ service: 'uptimer', text: 'Deploying: Probe' }]);
+  assert.equal(row?.spoken, 'Service uptimer, Deploying: Probe');
+  assert.doesNotMatch(row.context, /troubled/);
+});
+
 test('row ids are unique: VS Code refuses a tree that repeats one', () => {
   const state = seen({ services: [service(), service({ name: 'shop' })] });
   const rows = [hostRow('prod', state), ...rowsOfHost('prod', state, []), ...rowsOfService('prod', service(), NOW)];

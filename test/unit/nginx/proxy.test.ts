@@ -21,4 +21,5 @@ test('the verdict of a switch is the last word of its output', () => {
 test('a diff shows what changes and nothing when nothing does', () => {
   assert.equal(unifiedDiff('a\nb\n', 'a\nb\n'), '');
   assert.equal(unifiedDiff('a\nb\n', 'a\nc\n'), '@@ -1,2 +1,2 @@\n a\n-b\n+c');
+  assert.equal(unifiedDiff('', 'a\n'), '@@ -0,0 +1,1 @@\n+a');
 });
