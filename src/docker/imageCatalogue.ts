@@ -28,6 +28,19 @@ export class ImageCatalogue {
     return details;
   }
 
+  /** Bytes of so many lowest layers, as an image says it that has them, too. Nothing is asked for it. */
+  async layerBytes(layers: readonly string[], count: number): Promise<readonly number[] | undefined> {
+    if (count === 0) {
+      return [];
+    }
+    for (const image of await Promise.all(this.#details.values())) {
+      if (image?.layerBytes !== undefined && layers.slice(0, count).every((it, index) => it === image.layers[index])) {
+        return image.layerBytes.slice(0, count);
+      }
+    }
+    return undefined;
+  }
+
   /** As `inspect`, and whether the engine has all of it. */
   inspectStored(id: string): Promise<StoredImage | undefined> {
     const stored = this.#stored.get(id) ?? inspectStored(this.#engine, id, this.#signal);

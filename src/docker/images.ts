@@ -6,12 +6,17 @@ import { array, type Json, number, object, text, textRecord, texts, time } from 
 /** How often images are listed again when that fails because one of them was removed meanwhile. */
 const LIST_AGAIN = 10;
 
+/** Annotation of an image whose layers came here uncompressed: the bytes of each, lowest first. */
+export const LAYER_BYTES = 'blue-green.layer-bytes';
+
 export interface ImageDetails {
   /** Digest of the configuration, or with containerd's store of the manifest or index. */
   readonly id: string;
   readonly tags: readonly string[];
   /** RootFS.Layers: the diff ids of the layers, lowest first. */
   readonly layers: readonly string[];
+  /** Bytes of each layer's archive, where containerd's store has an image that came from here (API 1.48 and newer). */
+  readonly layerBytes?: readonly number[];
   readonly architecture: string;
   readonly os: string;
   /** TCP ports, ascending. */
@@ -211,10 +216,14 @@ export function imagePath(reference: string): string {
 
 export function readImage(value: Json): ImageDetails {
   const config = object(value['Config']);
+  const layers = texts(object(value['RootFS'])['Layers']);
+  const annotations = object(object(value['Descriptor'])['annotations']);
+  const layerBytes = text(annotations[LAYER_BYTES]).split(',').map(Number);
   return {
     id: text(value['Id']),
     tags: realTags(value['RepoTags']),
-    layers: texts(object(value['RootFS'])['Layers']),
+    layers,
+    ...(layerBytes.length === layers.length && layerBytes.every((bytes) => bytes > 0) && { layerBytes }),
     architecture: text(value['Architecture']),
     os: text(value['Os']),
     exposedPorts: readExposedPorts(config['ExposedPorts']),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fullReference } from './images';
+import { fullReference, LAYER_BYTES } from './images';
 import { TarWriter } from './tarWriter';
 
 /** A layer as the manifest names it. */
@@ -40,6 +40,7 @@ export class LayoutWriter {
     );
     const manifestDigest = digestOf(manifest);
     const full = fullReference(reference);
+    const plain = layers.every(({ size, mediaType }) => size > 0 && mediaType === LAYER_TYPE);
     const index = {
       schemaVersion: 2,
       manifests: [
@@ -50,6 +51,7 @@ export class LayoutWriter {
           annotations: {
             'io.containerd.image.name': full,
             'org.opencontainers.image.ref.name': full.slice(full.lastIndexOf(':') + 1),
+            ...(plain && { [LAYER_BYTES]: layers.map(({ size }) => size).join() }),
           },
         },
       ],
@@ -78,7 +80,8 @@ export class LayoutWriter {
   }
 }
 
-function blobName(digest: string): string {
+/** The name of a blob's entry in the archive. */
+export function blobName(digest: string): string {
   return digest.replace(/^sha256:/, 'blobs/sha256/');
 }
 

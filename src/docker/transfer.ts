@@ -7,10 +7,11 @@ import { ImageCatalogue } from './imageCatalogue';
 import { inspectStored } from './imageStore';
 import { type ImageDetails, inspectImage, layerSizes, listImageSummaries, removeImage, tagImage } from './images';
 import { ConnectionLostError, LoadRefusedError } from './load';
+import { blobName } from './ociLayout';
 import { endOfPart, INCOMING, likelySpeed, sum } from './parts';
 import { presentLayers } from './presentLayers';
 import { findSameImage, hasSameContent } from './sameImage';
-import { NotPushedError, pushedLayout, readPushed } from './pushedImage';
+import { learnLayers, MAX_HELD, NotLearnedError, NotPushedError, pushedLayout, readPushed } from './pushedImage';
 import {
   openSaved,
   readLayout,
@@ -52,6 +53,8 @@ export interface TransferOptions {
   readonly freeBytes?: (signal: AbortSignal) => Promise<number | undefined>;
   /** Makes a lost connection to the target anew. Without it a lost connection is the end. */
   readonly reconnect?: (signal: AbortSignal) => Promise<void>;
+  /** Called at the end with work for the time after the transfer, which makes the next one quicker. It never rejects. */
+  readonly onSpareTime?: (work: (signal: AbortSignal) => Promise<void>) => void;
 }
 
 export interface TransferResult {
@@ -159,8 +162,18 @@ class Transfer {
   /** Why less is relied on than in the beginning. */
   #reason: string | undefined;
   #ahead: SavedAhead | undefined;
+  /** An archive was read, or is. */
+  #opened = false;
   /** The source pushes single layers to here. */
   #pushes: boolean;
+  /** Where things are in what a source that keeps layers pushes. */
+  #pushed: Promise<SavedLayout | undefined> | undefined;
+  /** The source would push if it had once compressed all layers. */
+  #mayLearn = false;
+  /** Bytes of the layers that the target has, where its images have to say it. */
+  #bytesThere: readonly number[] | undefined;
+  /** Ends with the transfer. */
+  readonly #over = new AbortController();
 
   constructor(
     source: DockerEngine,
@@ -178,7 +191,7 @@ class Transfer {
     this.#options = options;
     this.#signal = signal;
     this.#lookUp = lookUp;
-    this.#pushes = source.info.store === 'containerd' && source.isHere;
+    this.#pushes = source.isHere;
   }
 
   /** When it returns, the image is complete on the target under its final tag. */
@@ -186,12 +199,17 @@ class Transfer {
     try {
       const result = await this.#bringInSpiteOfLosses();
       await this.#removeNames(this.#parts);
+      if (this.#mayLearn) {
+        this.#options.onSpareTime?.((spare) => learnLayers(this.#source, this.#reference, spare));
+      }
       return result;
     } catch (error) {
       // What has arrived is of use to the next try, which takes these names away.
       await this.#removeNames(isLost(error) ? new Set() : this.#parts);
       throw error;
     } finally {
+      this.#over.abort();
+      await this.#pushed;
       this.#ahead?.drop();
     }
   }
@@ -238,8 +256,11 @@ class Transfer {
     if (this.#source.info.store === 'containerd') {
       // It hands layers out as it keeps them, often compressed: only the table of contents tells which is which.
       this.#layout ??= await this.#readLayout();
+    } else if (this.#pushes) {
+      this.#pushed ??= this.#lookAtPushed();
+    } else {
+      this.#saveAhead();
     }
-    this.#saveAhead();
     this.#sizes ??= this.#layout?.sizes ?? (await this.#readSizes());
   }
 
@@ -247,6 +268,7 @@ class Transfer {
   async #sendMissing(catalogue: ImageCatalogue): Promise<void> {
     for (;;) {
       this.#have = await this.#present(catalogue);
+      this.#bytesThere = await catalogue.layerBytes(this.#image.layers, this.#have);
       const first = this.#skipped === undefined;
       this.#skipped ??= this.#have;
       if (this.#sizes === undefined && this.#image.layers.length - this.#have > 1) {
@@ -381,21 +403,24 @@ class Transfer {
         throw error;
       }
       this.#pushes = false;
-      this.#layout = await this.#readLayout();
+      if (unknown || this.#source.info.store === 'containerd') {
+        this.#layout = await this.#readLayout();
+      }
       await this.#sendOnce(upTo, tag);
     }
   }
 
   async #sendOnce(upTo: number, tag: string): Promise<void> {
+    const pushed = await this.#pushedPart(upTo);
     const before = { bytes: this.#sentBytes, rawBytes: this.#sentRawBytes };
     const begin = performance.now();
     const { rawBytes } = await sendImage(
       {
         source: this.#source,
         target: this.#target,
-        read: (...from) => this.#readSource(...from),
+        read: (...from) => this.#readSource(pushed?.table, ...from),
         image: this.#image,
-        layout: this.#layout,
+        layout: pushed?.sent ?? this.#layout,
         have: this.#have,
         upTo,
         tag,
@@ -435,13 +460,52 @@ class Transfer {
     }
   }
 
+  /**
+   * Where things are in what a source that keeps layers pushes. `docker save` is asked as soon as that is known to be the
+   * better way: when there is much that the source would have to compress first, or when it does not reach this process.
+   */
+  async #lookAtPushed(): Promise<SavedLayout | undefined> {
+    const signal = AbortSignal.any([this.#signal, this.#over.signal]);
+    try {
+      return await pushedLayout(this.#source, this.#reference, this.#image, signal);
+    } catch (error) {
+      this.#pushes = false;
+      if (!signal.aborted && !this.#opened) {
+        this.#saveAhead();
+      }
+      this.#mayLearn = error instanceof NotLearnedError;
+      return undefined;
+    }
+  }
+
+  /**
+   * What lies between the layers that the target has and these, where the source pushes it: as it is pushed, and as it is
+   * sent on. Undefined where the archive is the better way.
+   */
+  async #pushedPart(upTo: number): Promise<{ readonly table: SavedLayout; readonly sent: SavedLayout } | undefined> {
+    if (!this.#pushes) {
+      return undefined;
+    }
+    if (this.#source.info.store === 'containerd') {
+      return this.#layout && { table: this.#layout, sent: this.#layout };
+    }
+    const isLittle = this.#sizes !== undefined && sum(this.#sizes.slice(this.#have, upTo)) < MAX_HELD;
+    // containerd's store goes by the sizes that it is told, and hands nothing on whose size is another.
+    const sizes = this.#target.info.store === 'layers' ? [] : this.#bytesThere;
+    const isDescribed = this.#target.info.store === 'layers' || sizes?.length === this.#have;
+    const table = isLittle && isDescribed ? await this.#pushed : undefined;
+    const layers = this.#image.layers.map(blobName);
+    return table && { table, sent: { layers, config: blobName(this.#image.id), sizes: sizes ?? [] } };
+  }
+
   async #readSource(
+    pushed: SavedLayout | undefined,
     wanted: ReadonlySet<number>,
     onLayer: (layer: SavedLayer) => Promise<void>,
     signal: AbortSignal,
   ): Promise<Buffer> {
-    if (this.#pushes && this.#layout !== undefined) {
-      return readPushed(this.#source, this.#reference, this.#image, this.#layout, wanted, onLayer, signal);
+    if (pushed !== undefined) {
+      return readPushed(this.#source, this.#reference, this.#image, pushed, wanted, onLayer, signal);
     }
     const saved = await this.#openSaved(signal);
     return readSaved(saved, this.#image.layers, this.#image.id, this.#layout, onLayer);
@@ -450,6 +514,7 @@ class Transfer {
   async #openSaved(signal: AbortSignal): Promise<Readable> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
+    this.#opened = true;
     try {
       if (ahead !== undefined) {
         return await ahead.take(signal);
@@ -464,7 +529,7 @@ class Transfer {
   }
 
   async #readLayout(): Promise<SavedLayout> {
-    if (this.#pushes) {
+    if (this.#pushes && this.#source.info.store === 'containerd') {
       try {
         return await pushedLayout(this.#source, this.#reference, this.#image, this.#signal);
       } catch (error) {

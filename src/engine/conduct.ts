@@ -85,6 +85,7 @@ export async function conduct(
     await lookForLive(run);
     return finish(undefined, failureSummary(run, cause, []), cause);
   } finally {
+    await run.endAside();
     signal.removeEventListener('abort', cancel);
   }
 }

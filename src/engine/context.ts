@@ -32,6 +32,8 @@ export class Run {
   traffic: TrafficCount = { sent: 0, failed: 0, longestMs: 0 };
   /** The run's lock, once it is taken. */
   lock: Lock | undefined;
+  readonly #over = new AbortController();
+  readonly #aside: Promise<void>[] = [];
 
   constructor(
     readonly deployment: string,
@@ -61,6 +63,17 @@ export class Run {
 
   note(text: string, level: 'info' | 'warning' | 'error' = 'info'): void {
     this.emit({ type: 'log', stage: this.stage ?? 'plan', source: 'engine', level, text });
+  }
+
+  /** Begins work that no stage waits for. It ends with the run at the latest, and never rejects. */
+  aside(work: (signal: AbortSignal) => Promise<void>): void {
+    this.#aside.push(work(this.#over.signal));
+  }
+
+  /** Breaks off what was begun aside, and waits until it has cleared up. */
+  async endAside(): Promise<void> {
+    this.#over.abort();
+    await Promise.all(this.#aside);
   }
 
   /** Throws `lock-lost` when another run may have begun meanwhile, as after a machine that slept wakes up. */

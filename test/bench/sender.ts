@@ -1,6 +1,7 @@
 /**
  * Our way as a program of its own, so that its memory can be measured: opens the host, brings one image there, and says
- * what it took. Bundled by the bench before it runs.
+ * what it took. With `learn` as the last argument it then does what a deployment does beside its later stages. Bundled by
+ * the bench before it runs.
  */
 import { staySmall } from '../../src/cli/memory';
 import { connectLocalEngine } from '../../src/docker/connect';
@@ -16,7 +17,8 @@ export interface SenderResult {
 }
 
 async function main(): Promise<void> {
-  const [host = '', reference = '', sshConfigFile = '', knownHostsFile = '', identityFile = ''] = process.argv.slice(2);
+  const [host = '', reference = '', sshConfigFile = '', knownHostsFile = '', identityFile = '', then] =
+    process.argv.slice(2);
   const { signal } = new AbortController();
   const nobody = () => Promise.resolve(undefined);
   const questions = {
@@ -30,6 +32,7 @@ async function main(): Promise<void> {
   const source = await connectLocalEngine(signal);
   const files = { sshConfigFile, knownHostsFile, identityFiles: [identityFile] };
   const target = await openHost(host, files, questions, signal);
+  const spare: ((signal: AbortSignal) => Promise<void>)[] = [];
   await transferImage(
     source,
     target.engine,
@@ -40,10 +43,14 @@ async function main(): Promise<void> {
       freeBytes: () => freeDiskBytes(target, signal),
       onProgress: () => undefined,
       onNote: (text) => console.error(text),
+      onSpareTime: (work) => spare.push(work),
     },
     signal,
   );
   const ms = performance.now() - begin;
+  if (then === 'learn') {
+    await Promise.all(spare.map((work) => work(signal)));
+  }
   target.close();
   source.close();
   const result: SenderResult = { ms, peakBytes: process.resourceUsage().maxRSS * 1024 };

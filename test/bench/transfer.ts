@@ -4,6 +4,7 @@
  * what is run; `--write` puts the table into docs/MEASURED.md, when nothing was left out.
  */
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { buildImage } from '../../src/docker/build';
 import { connectLocalEngine } from '../../src/docker/connect';
@@ -46,10 +47,12 @@ async function main(): Promise<void> {
     for (const builder of await builders(lab)) {
       const source = await connectLocalEngine(noSignal, { DOCKER_HOST: `unix://${builder.socketPath}` });
       await buildImages(source);
-      const zstd = await ourWay(lab, builder, 'ours, zstd', node);
+      const zstd = await ourWay(lab, builder, source, 'ours, zstd', node);
       // What an older Node does is seen well enough with one builder.
       const ours =
-        builder.host === undefined ? [await ourWay(lab, builder, 'ours, gzip', process.execPath), zstd] : [zstd];
+        builder.host === undefined
+          ? [await ourWay(lab, builder, source, 'ours, gzip', process.execPath), zstd]
+          : [zstd];
       for (const { name, speed } of LINES.filter((line) => wanted(line.name))) {
         rows.push(...(await measureLine(lab, host, builder, ours, name, speed)));
       }
@@ -101,6 +104,8 @@ async function buildImages(source: DockerEngine): Promise<void> {
       ];
       folder.write({ Dockerfile: dockerfile.join('\n'), 'line.txt': `line ${release}` });
       await buildImage(source, folder.spec(`${NAME}:${release}`), recordBuild().events, noSignal);
+      // Nobody makes two releases in a second, and an image of the same second is looked at to see whether it is the same.
+      await sleep(1000);
     }
   } finally {
     folder.remove();
@@ -122,9 +127,14 @@ async function measureLine(
   try {
     for (const way of [...ours, pipeline(lab, builder), pulled]) {
       await host.fresh();
+      const seen: Row[] = [];
       for (const { name, releases } of CASES) {
-        rows.push(await measure(link, way, { line, builder: builder.name, what: name, releases }));
+        // After the first time, which finds the host empty, it takes the same whatever changed.
+        const known = way.alwaysTheSame ? seen[1] : undefined;
+        const row = await (known ?? measure(link, way, { line, builder: builder.name, what: name, releases }));
+        seen.push({ ...row, what: name });
       }
+      rows.push(...seen);
     }
   } finally {
     await pulled.stop();
@@ -152,6 +162,7 @@ async function measure(
     const { peakBytes = 0 } = await way.send(link.alias, `${NAME}:${release}`);
     const seconds = (performance.now() - begin) / 1000;
     const bytes = link.bytes.up + link.bytes.down - before;
+    await way.afterwards?.(`${NAME}:${release}`);
     runs.push({ bytes, seconds, peakBytes });
     toStderr(`${line}, ${builder}, ${what}, ${way.name}: ${bytes} bytes, ${seconds.toFixed(2)} s, ${peakBytes}`);
   }

@@ -2,6 +2,8 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
+import type { DockerEngine } from '../../src/docker/engine';
+import { learnLayers } from '../../src/docker/pushedImage';
 import { mustRun } from '../machines/command';
 import type { Host } from '../machines/host';
 import type { Lab } from '../machines/lab';
@@ -24,11 +26,19 @@ export interface Way {
   readonly alwaysTheSame: boolean;
   /** Brings an image of the local engine to the host of this ssh alias. Returns what is known of it besides the time. */
   send(alias: string, image: string): Promise<{ readonly peakBytes?: number }>;
+  /** What a deployment does beside the stages that follow. */
+  readonly afterwards?: (image: string) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
 /** Ours, run by this Node. */
-export async function ourWay(lab: Lab, builder: Builder, name: string, node: string): Promise<Way> {
+export async function ourWay(
+  lab: Lab,
+  builder: Builder,
+  source: DockerEngine,
+  name: string,
+  node: string,
+): Promise<Way> {
   // In the tree, so that what is left out of the bundle is found.
   const program = path.join(__dirname, '../../dist/bench/sender.cjs');
   await build({
@@ -50,6 +60,9 @@ export async function ourWay(lab: Lab, builder: Builder, name: string, node: str
       const { peakBytes } = JSON.parse(said) as SenderResult;
       return { peakBytes };
     },
+    ...(source.info.store === 'layers' && {
+      afterwards: (image: string) => learnLayers(source, image, new AbortController().signal),
+    }),
     stop: () => rm(path.dirname(program), { recursive: true, force: true }),
   };
 }

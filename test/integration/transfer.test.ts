@@ -5,6 +5,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { buildImage } from '../../src/docker/build';
 import type { DockerEngine } from '../../src/docker/engine';
@@ -33,6 +34,9 @@ import { indexArchive, layerOf } from './ociIndex';
 // Of this run alone: another one may use the same engine at the same time.
 const NAME = `blue-green-transfer-test-${process.pid}`;
 const TEMPORARY = 'blue-green-incoming:transfer-test';
+
+/** Root on Linux can put a process beside the engine of a test machine (nsenter(1)); nobody else can. */
+const MAY_ENTER = process.platform === 'linux' && process.getuid?.() === 0;
 
 let lab: Lab;
 let source: DockerEngine;
@@ -168,6 +172,27 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
       });
     }
 
+    if (engine === '26.1' && MAY_ENTER) {
+      test('what an engine compresses for the next time is broken off without a trace', async () => {
+        await host.fresh();
+        const spare: ((signal: AbortSignal) => Promise<void>)[] = [];
+        await send(remote.engine, `${NAME}:large`, { onSpareTime: (work) => spare.push(work) });
+        const [work] = spare;
+        assert.ok(work !== undefined);
+        const names = async (): Promise<readonly string[]> =>
+          (await inspectImage(source, `${NAME}:large`, noSignal))?.tags ?? [];
+        const control = new AbortController();
+        const ended = work(control.signal);
+        for (let tries = 0; tries < 200 && (await names()).length === 1; tries++) {
+          await sleep(10);
+        }
+        assert.equal((await names()).length, 2, 'it is at it');
+        control.abort();
+        await ended;
+        assert.deepEqual(await names(), [`${NAME}:large`]);
+      });
+    }
+
     test('a cancelled transfer leaves the tags as they were', async () => {
       await host.fresh();
       await send(remote.engine, `${NAME}:1`, { finalTag: `${NAME}:kept` });
@@ -232,8 +257,74 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
   });
 }
 
-/** Root on Linux can put a process beside the engine of a test machine (nsenter(1)); nobody else can. */
-const MAY_ENTER = process.platform === 'linux' && process.getuid?.() === 0;
+/** Sends an image by the sender of the bench, with the network and the socket of that machine. */
+async function sendFrom(host: Host, goal: Host, tag: string, ...more: string[]): Promise<void> {
+  const program = ['--import', 'tsx', path.join(__dirname, '../bench/sender.ts'), goal.name, tag];
+  const files = [lab.sshConfigFile, lab.knownHostsFile, lab.identityFile];
+  const sender = [process.execPath, ...program, ...files, ...more];
+  await mustRun('nsenter', [`--net=${await host.proc('ns/net')}`, ...sender], {
+    env: { ...process.env, DOCKER_HOST: `unix://${await host.proc('root')}/run/docker.sock` },
+  });
+}
+
+function clockOf(host: Host): Promise<string> {
+  return host.mustExec('date +%s.%N');
+}
+
+/** What the engine of a machine has done since then, by the names of its events. */
+async function actionsSince(host: Host, since: string): Promise<string[]> {
+  const events = `docker events --since ${since.trim()} --until $(date +%s.%N) --format '{{.Action}}'`;
+  return (await host.mustExec(events)).split('\n');
+}
+
+/** An engine that keeps layers pushes as well, as soon as it knows what they are when compressed. */
+for (const version of ['20.10', '26.1'] as const) {
+  const pushes = async (): Promise<void> => {
+    const host = await (await lab.host({ engine: version, name: `pusher-${version}` })).dockerReady();
+    await host.load(tinyImage);
+    const remote = await remoteEngine(lab, host.name);
+    const app = `${NAME}-${version}`;
+    for (const release of ['one', 'two', 'three', 'four']) {
+      await buildSmallApp(remote.engine, `${app}:${release}`, release, 3_000);
+    }
+    const isPushedName = (tag: string): boolean => tag.startsWith('127.0.0.1');
+    const send = async (goal: Host, release: string): Promise<string[]> => {
+      const since = await clockOf(host);
+      await sendFrom(host, goal, `${app}:${release}`, 'learn');
+      assert.equal(await readsLine(goal, `${app}:${release}`), release);
+      // What the host has, it can hand on as well: each layer is as long as its description says.
+      await goal.mustExec(`set -e; mkdir /tmp/saved; cd /tmp/saved; docker save ${app}:${release} | tar -x
+        if [ -d blobs ]; then cd blobs/sha256; for it in *; do echo "$it  $it"; done | sha256sum --quiet -c; fi
+        rm -r /tmp/saved`);
+      assert.deepEqual((await tags(host)).filter(isPushedName), []);
+      const actions = await actionsSince(host, since);
+      return actions.filter((action) => action === 'push' || action === 'save').sort();
+    };
+
+    const goals = [];
+    for (const engine of ['20.10', '28.5'] as const) {
+      goals.push(await (await lab.host({ engine, name: `of-${version}-${engine}` })).dockerReady());
+    }
+    const [first, second] = goals;
+    assert.ok(first !== undefined && second !== undefined);
+    assert.deepEqual(await send(first, 'one'), ['push', 'save'], 'nothing is known: the archive, then it learns');
+    assert.deepEqual(await send(first, 'two'), ['push', 'push'], 'the table, then the layer');
+    assert.deepEqual(await send(second, 'two'), ['push', 'save'], 'all is known, and too much of it is missing');
+    assert.deepEqual(await send(second, 'three'), ['push', 'push']);
+    // A host that does not say how long the layers are that it has.
+    await second.fresh();
+    const other = await remoteEngine(lab, second.name);
+    const saved = await openSaved(remote.engine, `${app}:three`, noSignal);
+    await loadArchive(other.engine, saved, () => undefined, noSignal);
+    other.close();
+    assert.deepEqual(await send(second, 'four'), ['push', 'save']);
+    remote.close();
+    await Promise.all([host, ...goals].map((it) => it.remove()));
+  };
+  if (MAY_ENTER) {
+    test(`layers of Docker ${version} that are small and missing are pushed, where it reaches this process`, pushes);
+  }
+}
 
 // 26.1 does not yet say whether all of an image is there.
 for (const version of ['26.1', '28.5'] as const) {
@@ -299,23 +390,11 @@ for (const version of ['26.1', '28.5'] as const) {
       await buildThere();
       const index = `docker.io/library/${NAME}-pushed:1`;
       await loadIndex(remote.engine, index);
-      const since = await host.mustExec('date +%s.%N');
+      const since = await clockOf(host);
       for (const engine of ['20.10', '28.5'] as const) {
         const goal = await (await lab.host({ engine, name: `pushed-${engine}` })).dockerReady();
-        const files = [lab.sshConfigFile, lab.knownHostsFile, lab.identityFile];
         for (const tag of [`${NAME}:far1`, `${NAME}:far2`, index]) {
-          // The sender of the bench, with the network and the socket of that machine.
-          const sender = [
-            process.execPath,
-            '--import',
-            'tsx',
-            path.join(__dirname, '../bench/sender.ts'),
-            goal.name,
-            tag,
-          ];
-          await mustRun('nsenter', [`--net=${await host.proc('ns/net')}`, ...sender, ...files], {
-            env: { ...process.env, DOCKER_HOST: `unix://${await host.proc('root')}/run/docker.sock` },
-          });
+          await sendFrom(host, goal, tag);
         }
         assert.equal(await readsLine(goal, `${NAME}:far1`), 'far');
         assert.equal(await readsLine(goal, `${NAME}:far2`), 'farther');
@@ -328,8 +407,7 @@ for (const version of ['26.1', '28.5'] as const) {
         );
         await goal.remove();
       }
-      const events = `docker events --since ${since.trim()} --until $(date +%s.%N) --format '{{.Action}}'`;
-      const actions = (await host.mustExec(events)).split('\n');
+      const actions = await actionsSince(host, since);
       assert.equal(
         actions.filter((action) => action === 'push').length,
         12,

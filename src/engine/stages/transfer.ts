@@ -57,6 +57,7 @@ async function transfer(
       freeBytes: (signal) => freeDiskBytes(run.host, signal),
       ...(reconnect !== undefined && { reconnect }),
       onNote: (text) => run.note(text),
+      onSpareTime: (work) => run.aside(work),
       onProgress: ({ bytes, totalBytes, layersSent, layersSkipped, compression }) => {
         const now = performance.now();
         if (now - last < PROGRESS_EVERY_MS) {

@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import tar from 'tar-stream';
-import { fullReference, type ImageDetails, imagePath, splitReference } from '../../../src/docker/images';
-import { layerType, LayoutWriter } from '../../../src/docker/ociLayout';
+import { fullReference, type ImageDetails, imagePath, readImage, splitReference } from '../../../src/docker/images';
+import { LAYER_TYPE, type LayerBlob, layerType, LayoutWriter } from '../../../src/docker/ociLayout';
 import { commonPrefix } from '../../../src/docker/presentLayers';
 import { isSameImage } from '../../../src/docker/sameImage';
 import { readLayout, readSaved, UnknownLayerError } from '../../../src/docker/savedImage';
@@ -186,6 +186,7 @@ test('the archive for docker load names its blobs by what is in them, and leaves
   assert.deepEqual(manifest?.annotations, {
     'io.containerd.image.name': 'docker.io/library/app:1',
     'org.opencontainers.image.ref.name': '1',
+    'blue-green.layer-bytes': '5,13',
   });
   const described = json(`blobs/sha256/${manifest.digest.slice(7)}`) as { layers: object[] };
   assert.deepEqual(described.layers, [
@@ -193,6 +194,28 @@ test('the archive for docker load names its blobs by what is in them, and leaves
     { mediaType, digest: above.digest, size: 13 },
   ]);
   assert.equal(files.size, 6, 'one layer, a configuration, a manifest, and three tables');
+});
+
+test('the archive says how long its layers are, and so does the image, unless they are compressed or nobody knows', async () => {
+  const described = async (layer: Partial<LayerBlob>): Promise<readonly number[] | undefined> => {
+    const writer = new LayoutWriter();
+    const bytes = buffer(writer.stream);
+    const digest = `sha256:${'0'.repeat(64)}`;
+    await writer.finish('app:1', Buffer.from('{}'), [
+      { digest, size: 5, mediaType: LAYER_TYPE },
+      { digest, size: 7, mediaType: LAYER_TYPE, ...layer },
+    ]);
+    let index = '{}';
+    for await (const entry of Readable.from([await bytes]).pipe(tar.extract())) {
+      const text = await textOf(entry as AsyncIterable<Uint8Array>);
+      index = entry.header.name === 'index.json' ? text : index;
+    }
+    const [Descriptor] = (JSON.parse(index) as { manifests: object[] }).manifests;
+    return readImage({ RootFS: { Layers: [digest, digest] }, Descriptor }).layerBytes;
+  };
+  assert.deepEqual(await described({}), [5, 7]);
+  assert.equal(await described({ size: 0 }), undefined);
+  assert.equal(await described({ mediaType: `${LAYER_TYPE}+gzip` }), undefined);
 });
 
 test('layers in other forms are told by their first bytes', () => {
