@@ -116,6 +116,9 @@ export interface HealthConfig {
   readonly successes: number;
 }
 
+export const ROUTE_PROTOCOLS = ['http', 'grpc'] as const;
+export type RouteProtocol = (typeof ROUTE_PROTOCOLS)[number];
+
 export interface RouteConfig {
   /** Host names nginx answers for; empty = every request that no other service claims. */
   readonly hosts: readonly string[];
@@ -125,6 +128,8 @@ export interface RouteConfig {
   readonly stripPath: boolean;
   /** nginx `client_max_body_size`. Default `100m`. */
   readonly maxBody: string;
+  /** What the service speaks: HTTP/1.1, or gRPC over HTTP/2 without TLS. Default `http`. */
+  readonly protocol: RouteProtocol;
 }
 
 export interface RunConfig {

@@ -1,5 +1,12 @@
 /** The format of bluegreen.json: every key, what it means, what it is when left out. */
-import { type BuildSecret, DEFAULT_PROXY_IMAGE, DRAIN_CHOICES, HEALTH_METHODS, type TransferConfig } from '../model';
+import {
+  type BuildSecret,
+  DEFAULT_PROXY_IMAGE,
+  DRAIN_CHOICES,
+  HEALTH_METHODS,
+  ROUTE_PROTOCOLS,
+  type TransferConfig,
+} from '../model';
 import { t } from '../l10n';
 import { Complaint, quoted } from './complaint';
 import {
@@ -302,6 +309,11 @@ const routeObject = object({
     false,
   ),
   maxBody,
+  protocol: withDefault(
+    choice(ROUTE_PROTOCOLS),
+    'What the service speaks: "http" (HTTP/1.1), or "grpc" (gRPC over HTTP/2, without TLS on its own port).',
+    'http',
+  ),
 });
 
 const route = either(

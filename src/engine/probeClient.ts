@@ -4,6 +4,7 @@ import { isNotFound } from '../docker/errors';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, type HealthMethod, type RouteConfig, slotContainer, toDeployError } from '../model';
+import { CONF_DIRECTORY } from '../nginx/conf';
 import type { FilledSlot, ReadyProxy, Run } from './context';
 
 /** Longest body that is read, in bytes. */
@@ -34,6 +35,8 @@ interface Question {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly readBody: boolean;
+  /** Begin with HTTP/2 at once, as gRPC does (RFC 9113, section 3.3). Only curl can. */
+  readonly http2: boolean;
 }
 
 /** The host name that visitors of a service use; undefined when any is as good. */
@@ -55,12 +58,19 @@ export function isAccepted(status: number, accepted: readonly (number | string)[
 /** Asks a slot once, as the service's `health` says. `host` stands in for the host name. Rejects only when cancelled. */
 export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, host?: string): Promise<Answer> {
   const { health, route } = run.service;
+  const http2 = route.protocol === 'grpc';
+  if (http2 && proxy.client !== 'curl') {
+    throw new DeployError('proxy', t("The proxy's image has no curl, which the probe of a gRPC service needs."), {
+      hint: t('Use the official nginx image, or add curl to yours. nginx reads its sites from {0}.', CONF_DIRECTORY),
+    });
+  }
   const argv = requestArguments(proxy.client, {
     url: `http://${slotContainer(run.service.name, filled.slot)}:${filled.port}${health.path}`,
     method: health.method,
     headers: { Host: requestHost(route) ?? 'localhost', ...health.headers, ...(host !== undefined && { Host: host }) },
     timeoutMs: health.timeoutMs,
     readBody: health.body !== undefined,
+    http2,
   });
   const begin = performance.now();
   const elapsed = (): number => Math.round(performance.now() - begin);
@@ -87,7 +97,7 @@ export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, h
 
 /** The command line of curl(1), or of wget as busybox and GNU have it. */
 export function requestArguments(client: 'curl' | 'wget', question: Question): string[] {
-  const { url, method, headers, timeoutMs, readBody } = question;
+  const { url, method, headers, timeoutMs, readBody, http2 } = question;
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
   const output = readBody ? '-' : '/dev/null';
   if (client === 'curl') {
@@ -95,7 +105,8 @@ export function requestArguments(client: 'curl' | 'wget', question: Question): s
     const limits = ['--max-time', String(timeoutMs / 1000), '--max-filesize', String(BODY_LIMIT)];
     const answer = ['--silent', '--show-error', '--dump-header', '-', '--output', output, '--noproxy', '*'];
     const sent = ['--user-agent', 'blue-green', ...lines.flatMap((line) => ['--header', line])];
-    return ['curl', ...answer, ...limits, ...how, ...sent, url];
+    const version = http2 ? ['--http2-prior-knowledge'] : [];
+    return ['curl', ...version, ...answer, ...limits, ...how, ...sent, url];
   }
   const how = { GET: [], HEAD: ['--spider'], POST: ['--post-data', ''] }[method];
   const seconds = String(Math.max(1, Math.ceil(timeoutMs / 1000)));

@@ -11,6 +11,7 @@ import {
   type HealthConfig,
   LABEL,
   type RetireConfig,
+  ROUTE_PROTOCOLS,
   type RouteConfig,
   type ServiceConfig,
   type VerifyConfig,
@@ -103,12 +104,16 @@ function parseDescription(text: string | undefined): ServiceDescription | undefi
   }
 }
 
-/** What ends up in nginx's files is checked as if it came from bluegreen.json. `path` is younger than some containers. */
+/**
+ * What ends up in nginx's files is checked as if it came from bluegreen.json. `path` and `protocol` are younger than some
+ * containers.
+ */
 function isRoute(route: Partial<RouteConfig> | undefined): boolean {
   return (
     Array.isArray(route?.hosts) &&
     route.hosts.every((host) => typeof host === 'string' && checkRouteHost(host) === host) &&
     (route.path === undefined || checkRoutePath(route.path) === route.path) &&
+    (route.protocol === undefined || ROUTE_PROTOCOLS.includes(route.protocol)) &&
     typeof route.maxBody === 'string' &&
     checkNginxSize(route.maxBody) === route.maxBody
   );

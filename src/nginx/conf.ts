@@ -80,7 +80,7 @@ export function renderConf(input: ConfInput): string {
 # Written by a deployment. The next one replaces this file and keeps a copy of what you changed by hand.
 
 map $host $slot_${id} {
-    default http://${slotContainer(input.service, input.slot)}:${input.port};
+    default ${input.route.protocol}://${slotContainer(input.service, input.slot)}:${input.port};
 }
 
 map $http_upgrade $connection_${id} {
@@ -240,29 +240,52 @@ server {
  * - Its connections are kept safe in the location as well as in the server: a server of somebody's own, such as one that
  *   serves TLS, includes the location only.
  */
-function renderLocation(match: string, { service, route, nginxVersion }: RouteInput): string {
-  const id = identifier(service);
+function renderLocation(match: string, input: RouteInput): string {
+  const { route, nginxVersion } = input;
   const strip = route.stripPath && route.path !== '/' ? `rewrite "^${escapeRegExp(route.path)}/?(.*)$" /$1 break;` : '';
   return `location ${match} {
     ${strip}
     client_max_body_size ${route.maxBody};
     ${keepSafe(nginxVersion)}
     resolver 127.0.0.11 valid=2s ipv6=off;
-    proxy_pass $slot_${id};
-    proxy_http_version 1.1;
-    proxy_buffering off;
-    proxy_request_buffering off;
-    proxy_set_header Host $http_host;
-    proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Connection $connection_${id};
-    proxy_set_header X-Real-IP $remote_addr;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_set_header X-Forwarded-Host $http_host;
-    proxy_read_timeout 3600s;
-    proxy_send_timeout 3600s;
+    ${(route.protocol === 'grpc' ? passGrpc(input) : passHttp(input)).join('\n    ')}
 }
 `.replace('    \n', '');
+}
+
+function passHttp({ service }: RouteInput): string[] {
+  const id = identifier(service);
+  return [
+    `proxy_pass $slot_${id};`,
+    'proxy_http_version 1.1;',
+    'proxy_buffering off;',
+    'proxy_request_buffering off;',
+    'proxy_set_header Host $http_host;',
+    'proxy_set_header Upgrade $http_upgrade;',
+    `proxy_set_header Connection $connection_${id};`,
+    ...forwarded('proxy'),
+  ];
+}
+
+/** A stream of a client that says nothing for a while is not one that has ended (client_body_timeout). */
+function passGrpc({ service }: RouteInput): string[] {
+  return [
+    `grpc_pass $slot_${identifier(service)};`,
+    'client_body_timeout 3600s;',
+    'grpc_set_header Host $http_host;',
+    ...forwarded('grpc'),
+  ];
+}
+
+function forwarded(module: 'proxy' | 'grpc'): string[] {
+  return [
+    `${module}_set_header X-Real-IP $remote_addr;`,
+    `${module}_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`,
+    `${module}_set_header X-Forwarded-Proto $scheme;`,
+    `${module}_set_header X-Forwarded-Host $http_host;`,
+    `${module}_read_timeout 3600s;`,
+    `${module}_send_timeout 3600s;`,
+  ];
 }
 
 const SEAL = /^# Checksum: ([0-9a-f]{16})\n/m;

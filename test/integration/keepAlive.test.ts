@@ -18,7 +18,7 @@ import { deployError, noSignal, remoteEngine, type RemoteEngine } from './engine
 import { makeCertificate } from './fixtures';
 
 const SWITCHES = 30;
-const route = { hosts: [], path: '/', stripPath: false, maxBody: '1m' };
+const route = { hosts: [], path: '/', stripPath: false, maxBody: '1m', protocol: 'http' } as const;
 const hostName = 'tiny.example';
 
 let lab: Lab;

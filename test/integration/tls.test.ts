@@ -8,7 +8,7 @@ import type { HostState } from '../../src/model';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
-import { Http2Client, TlsTraffic, type TlsTrafficOptions } from '../machines/tlsTraffic';
+import { Http2Client, type TlsAnswer, TlsTraffic, type TlsTrafficOptions } from '../machines/tlsTraffic';
 import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp, makeCertificate } from './fixtures';
 
@@ -141,7 +141,7 @@ test('moved into a file of its own as documented, it follows the first deploymen
 
 test('a deployment loses no request over TLS, and what is open over HTTP/2 ends in its own time', async () => {
   const browser = new Http2Client(client);
-  const downloads: ReturnType<Http2Client['ask']>[] = [];
+  const downloads: Promise<TlsAnswer>[] = [];
   const traffic = TlsTraffic.start({ ...client, http2: 4, keepAlive: 8 });
   app.setVersion('2');
   const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], {
@@ -158,17 +158,63 @@ test('a deployment loses no request over TLS, and what is open over HTTP/2 ends 
   assert.deepEqual(counted.failures, []);
   assert.ok(counted.left >= 4, JSON.stringify(counted));
   assert.ok((counted.versions['1'] ?? 0) > 50 && (counted.versions['2'] ?? 0) > 50, JSON.stringify(counted.versions));
-  const { headers, bytes } = await (downloads[0] ?? assert.fail());
-  assert.deepEqual([headers['x-version'], bytes, browser.left], ['1', 1_600_000, 1]);
+  const { headers, body } = await (downloads[0] ?? assert.fail());
+  assert.deepEqual([headers['x-version'], body.length, browser.left], ['1', 1_600_000, 1]);
   assert.ok((result?.durations.drain ?? 0) > 11_500, `drained in ${result?.durations.drain} ms`);
   browser.close();
   assert.deepEqual(await overTls(), { version: '2', scheme: 'https' });
   await assertNothingLeft(host);
 });
 
+test('gRPC goes through with its trailers, and a call that is open at the switch ends in its own time', async () => {
+  const greeter = copyApp('greeter');
+  const service = {
+    route: { hosts: hostName, path: '/greeter.Greeter', protocol: 'grpc' },
+    health: {
+      path: '/greeter.Greeter/Hello',
+      method: 'POST',
+      headers: { 'content-type': 'application/grpc' },
+      interval: '100ms',
+    },
+  };
+  greeter.write('bluegreen.json', JSON.stringify({ services: { greeter: service } }));
+  const caller = new Http2Client(client);
+  const call = async (greetings: number): Promise<string> => {
+    const { trailers, body } = await caller.ask('/greeter.Greeter/Hello', String(greetings));
+    return `${
+      body
+        .toString()
+        .match(/greeter \d+ \d+/g)
+        ?.at(-1) ?? ''
+    }, status ${String(trailers['grpc-status'])}`;
+  };
+  const calls: Promise<string>[] = [];
+  for (const version of ['1', '2']) {
+    greeter.setVersion(version);
+    const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], {
+      cwd: greeter.folder,
+      onEvent: (event) => {
+        if (version === '2' && event.type === 'stage' && event.stage === 'switch' && event.status === 'running') {
+          calls.push(call(80));
+        }
+      },
+    });
+    assert.equal(code, 0, stdout);
+    assert.equal(result?.requests.failed, 0, stdout);
+    assert.equal(await call(2), `greeter ${version} 2, status 0`);
+  }
+  assert.deepEqual(await Promise.all(calls), ['greeter 1 80, status 0']);
+  assert.match(await host.mustExec('docker logs greeter_BLUE'), /stops, 0 calls open/);
+  assert.deepEqual(await overTls(), { version: '2', scheme: 'https' });
+  caller.close();
+  greeter.remove();
+});
+
 test('what is removed is the service: its TLS and the proxy stay', async () => {
-  const { code, stdout } = await run('remove', 'shop', '--yes');
-  assert.equal(code, 0, stdout);
+  for (const service of ['greeter', 'shop']) {
+    const { code, stdout } = await run('remove', service, '--yes');
+    assert.equal(code, 0, stdout);
+  }
   assert.match(await host.mustExec(`ls ${folder}/conf.d`), /^tls\.conf$/m);
   await host.mustExec('docker exec reverse-proxy nginx -t');
   // Nothing is behind it any more but port 80, and that is free.

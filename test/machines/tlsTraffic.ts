@@ -35,9 +35,10 @@ export interface TlsCount {
 
 const answerLimitMs = 30_000;
 
-interface Answer {
+export interface TlsAnswer {
   readonly headers: IncomingHttpHeaders;
-  readonly bytes: number;
+  readonly trailers: IncomingHttpHeaders;
+  readonly body: Buffer;
 }
 
 /** A client that keeps one HTTP/2 connection, and opens the next when it is to leave that. */
@@ -48,10 +49,10 @@ export class Http2Client {
 
   constructor(private readonly options: Omit<TlsTrafficOptions, 'http2' | 'keepAlive'>) {}
 
-  /** Asks, and reads the answer to its end. Rejects when it is not a good one. */
-  async ask(path: string, limitMs = answerLimitMs): Promise<Answer> {
+  /** Asks, and reads the answer to its end. Rejects when it is not a good one. With a message it is a gRPC call. */
+  async ask(path: string, message?: string): Promise<TlsAnswer> {
     for (;;) {
-      const answer = await this.askOnce(path, limitMs);
+      const answer = await this.askOnce(path, message);
       if (answer !== 'not begun') {
         return answer;
       }
@@ -85,16 +86,23 @@ export class Http2Client {
     return session;
   }
 
-  private askOnce(path: string, limitMs: number): Promise<Answer | 'not begun'> {
+  private askOnce(path: string, message: string | undefined): Promise<TlsAnswer | 'not begun'> {
     const session = this.open();
     return new Promise((resolve, reject) => {
-      const stream = session.request({ ':path': path, ':authority': this.options.hostName });
+      const call = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
+      const stream = session.request({
+        ':path': path,
+        ':authority': this.options.hostName,
+        ...(message !== undefined && call),
+      });
       let headers: IncomingHttpHeaders = {};
-      let bytes = 0;
+      let trailers: IncomingHttpHeaders = {};
+      const body: Buffer[] = [];
       let isWhole = false;
-      stream.setTimeout(limitMs, () => stream.destroy(new Error(`nothing for ${String(limitMs)} ms`)));
+      stream.setTimeout(answerLimitMs, () => stream.destroy(new Error(`nothing for ${String(answerLimitMs)} ms`)));
       stream.on('response', (received) => (headers = received));
-      stream.on('data', (data: Buffer) => (bytes += data.length));
+      stream.on('trailers', (received: IncomingHttpHeaders) => (trailers = received));
+      stream.on('data', (data: Buffer) => body.push(data));
       stream.on('end', () => (isWhole = true));
       stream.on('error', (error: Error) => {
         if (stream.rstCode !== constants.NGHTTP2_REFUSED_STREAM) {
@@ -106,13 +114,16 @@ export class Http2Client {
         if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) {
           resolve('not begun');
         } else if (!isWhole || stream.rstCode !== constants.NGHTTP2_NO_ERROR || status < 200 || status > 299) {
-          reject(
-            new Error(`status ${String(status)}, ended with ${String(stream.rstCode)} after ${String(bytes)} bytes`),
-          );
+          reject(new Error(`status ${String(status)}, ended with ${String(stream.rstCode)}`));
         } else {
-          resolve({ headers, bytes });
+          resolve({ headers, trailers, body: Buffer.concat(body) });
         }
       });
+      if (message !== undefined) {
+        const length = Buffer.alloc(5);
+        length.writeUInt32BE(Buffer.byteLength(message), 1);
+        stream.end(Buffer.concat([length, Buffer.from(message)]));
+      }
     });
   }
 }
@@ -160,7 +171,7 @@ export class TlsTraffic {
     return { sent, failures, versions, left: sum('left'), again: sum('again') };
   }
 
-  private async repeatedly(kind: string, ask: () => Promise<Answer>): Promise<void> {
+  private async repeatedly(kind: string, ask: () => Promise<TlsAnswer>): Promise<void> {
     while (!this.stopping.signal.aborted) {
       try {
         const version = String((await ask()).headers['x-version'] ?? '');
@@ -173,18 +184,18 @@ export class TlsTraffic {
     }
   }
 
-  private askKept(agent: Agent): Promise<Answer> {
+  private askKept(agent: Agent): Promise<TlsAnswer> {
     const { address, port, hostName } = this.options;
     return new Promise((resolve, reject) => {
       const headers = { host: hostName };
       const request = get({ host: address, port, agent, headers, timeout: answerLimitMs }, (response) => {
-        let bytes = 0;
-        response.on('data', (data: Buffer) => (bytes += data.length));
+        const body: Buffer[] = [];
+        response.on('data', (data: Buffer) => body.push(data));
         response.on('error', reject);
         response.on('end', () => {
           const status = response.statusCode ?? 0;
           if (status >= 200 && status <= 299) {
-            resolve({ headers: response.headers, bytes });
+            resolve({ headers: response.headers, trailers: response.trailers, body: Buffer.concat(body) });
           } else {
             reject(new Error(`status ${String(status)}`));
           }

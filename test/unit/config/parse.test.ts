@@ -41,7 +41,7 @@ describe('a configuration without problems', () => {
         attempts: 60,
         successes: 2,
       },
-      route: { hosts: [], path: '/', stripPath: false, maxBody: '100m' },
+      route: { hosts: [], path: '/', stripPath: false, maxBody: '100m', protocol: 'http' },
       run: {
         env: {},
         volumes: [],
@@ -117,7 +117,13 @@ describe('a configuration without problems', () => {
         attempts: 10,
         successes: 1,
       },
-      route: { hosts: ['example.com', '*.example.com'], path: '/api', stripPath: true, maxBody: '1g' },
+      route: {
+        hosts: ['example.com', '*.example.com'],
+        path: '/api',
+        stripPath: true,
+        maxBody: '1g',
+        protocol: 'http',
+      },
       run: {
         env: {
           FROM_FILE: '1',

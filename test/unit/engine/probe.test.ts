@@ -48,6 +48,7 @@ test('the request is put to curl and wget: method, headers, time, body', () => {
     headers: { Host: 'shop.example', 'X-A': 'b c' },
     timeoutMs: 1500,
     readBody: true,
+    http2: false,
   } as const;
   const curl = requestArguments('curl', question).join(' ');
   assert.match(curl, /--output - /);
@@ -55,6 +56,8 @@ test('the request is put to curl and wget: method, headers, time, body', () => {
   assert.match(curl, /--request POST --header Content-Length: 0 /);
   assert.match(curl, /--header Host: shop.example --header X-A: b c http:\/\/shop_BLUE:80\/up$/);
   assert.match(requestArguments('curl', { ...question, method: 'HEAD' }).join(' '), /--head /);
+  assert.doesNotMatch(curl, /http2/);
+  assert.match(requestArguments('curl', { ...question, http2: true }).join(' '), /--http2-prior-knowledge /);
   const wget = requestArguments('wget', { ...question, readBody: false }).join(' ');
   assert.match(wget, /-O \/dev\/null -T 2 --post-data /);
 });

@@ -26,7 +26,7 @@ const input = {
   slot: 'GREEN',
   deployment: 'abc123',
   port: 8080,
-  route: { hosts: ['shop.example', '*.shop.example'], path: '/', stripPath: false, maxBody: '20m' },
+  route: { hosts: ['shop.example', '*.shop.example'], path: '/', stripPath: false, maxBody: '20m', protocol: 'http' },
   nginxVersion: '1.30.6',
 } as const;
 
@@ -172,6 +172,15 @@ test('WebSockets, forwarded headers and streams go through', () => {
   ]) {
     assert.ok(text.includes(directive), directive);
   }
+});
+
+test('gRPC is passed on as such, and the stream of a client that is silent is not cut', () => {
+  const grpc: ConfInput = { ...input, route: { ...input.route, protocol: 'grpc' } };
+  assert.match(renderConf(grpc), /default grpc:\/\/shop\.api_GREEN:8080;/);
+  const text = routeOf(grpc)['shop.api@shop.example.location'] ?? '';
+  assert.match(text, /grpc_pass \$slot_\w+;\n    client_body_timeout 3600s;/);
+  assert.match(text, /grpc_set_header X-Forwarded-Proto \$scheme;/);
+  assert.doesNotMatch(text, /^ *proxy_/m);
 });
 
 test('idle connections are spared from 1.27.4 on, and not kept before it', () => {
