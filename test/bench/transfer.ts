@@ -133,7 +133,8 @@ async function measureLine(
       for (const { name, releases } of CASES) {
         // After the first time, which finds the host empty, it takes the same whatever changed.
         const known = way.alwaysTheSame ? seen[1] : undefined;
-        const row = await (known ?? measure(link, way, { line, builder: builder.name, what: name, releases }));
+        const row = await (known ??
+          measure(link, way, { line, builder: builder.name, what: name, releases, afterwards: way.afterwards }));
         seen.push({ ...row, what: name });
       }
       rows.push(...seen);
@@ -150,12 +151,13 @@ interface Case {
   readonly builder: string;
   readonly what: string;
   readonly releases: readonly (number | string)[];
+  readonly afterwards: Way['afterwards'] | undefined;
 }
 
 async function measure(
   link: SlowLink & { readonly alias: string },
   way: Way,
-  { line, builder, what, releases }: Case,
+  { line, builder, what, releases, afterwards }: Case,
 ): Promise<Row> {
   const runs: { readonly bytes: number; readonly seconds: number; readonly peakBytes: number }[] = [];
   for (const release of way.alwaysTheSame ? releases.slice(0, 1) : releases) {
@@ -164,7 +166,7 @@ async function measure(
     const { peakBytes = 0 } = await way.send(link.alias, `${NAME}:${release}`);
     const seconds = (performance.now() - begin) / 1000;
     const bytes = link.bytes.up + link.bytes.down - before;
-    await way.afterwards?.(`${NAME}:${release}`);
+    await afterwards?.(`${NAME}:${release}`);
     runs.push({ bytes, seconds, peakBytes });
     toStderr(`${line}, ${builder}, ${what}, ${way.name}: ${bytes} bytes, ${seconds.toFixed(2)} s, ${peakBytes}`);
   }
@@ -200,7 +202,14 @@ async function measureLarge(
   for (const way of [...ours, pipeline(lab, builder)]) {
     await host.fresh();
     rows.push(
-      await measure(link, way, { line: 'fast', builder: builder.name, what: '2 GB image', releases: ['large'] }),
+      await measure(link, way, {
+        line: 'fast',
+        builder: builder.name,
+        what: '2 GB image',
+        releases: ['large'],
+        // Nothing comes after it that is measured, and a deployment would have broken it off.
+        afterwards: undefined,
+      }),
     );
   }
   await host.fresh();
