@@ -72,7 +72,7 @@ function inProxyFolder(): Promise<string> {
 }
 
 async function proxyItself(): Promise<string> {
-  return host.mustExec("docker inspect -f '{{.Id}} {{.Mounts}} {{.HostConfig.PortBindings}}' reverse-proxy");
+  return host.mustExec("docker inspect -f '{{.Id}} {{.HostConfig.Binds}} {{.HostConfig.PortBindings}}' reverse-proxy");
 }
 
 async function findings(): Promise<string[] | undefined> {
