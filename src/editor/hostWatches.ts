@@ -21,12 +21,24 @@ export class HostWatches {
 
   constructor(private readonly hosts: HostStore) {}
 
-  /** The rows of a host are shown. */
-  begin(host: string): void {
+  /** The rows of a host are shown. `anew`: what is known of it has to be looked up first. */
+  begin(host: string, anew = false): void {
     if (!this.open.has(host)) {
       this.open.set(host, undefined);
     }
-    this.watch(host);
+    if (anew) {
+      // The row may be closed again meanwhile.
+      void this.hosts.observe(host).then(() => this.watch(host));
+    } else {
+      this.watch(host);
+    }
+  }
+
+  /** A host's row was opened. VS Code keeps the rows of one that was closed: what happened meanwhile is not known. */
+  reopen(host: string): void {
+    if (!this.open.has(host)) {
+      this.begin(host, true);
+    }
   }
 
   /** The rows of a host are no longer shown. */

@@ -48,7 +48,7 @@ export function panelState(run: KeptRun, phase: RunPhase): PanelState {
     diff: diffView(snapshot),
     actions: actions(run, phase),
     asks: phase === 'asking',
-    sections: run.kind === 'plan' && snapshot?.plan !== undefined ? ['nginx', 'plan'] : PANEL_SECTIONS,
+    sections: sections(run),
     focus: focus(run, phase),
   };
 }
@@ -391,7 +391,7 @@ function actions(run: KeptRun, phase: RunPhase): ActionButton[] {
     ];
   }
   return [
-    ...(repeatable ? [button('deployAgain', t('Deploy Again'), true)] : []),
+    ...(repeatable ? [button('deployAgain', run.kind === 'plan' ? t('Deploy') : t('Deploy Again'), true)] : []),
     ...back,
     ...(result?.error?.position === undefined ? [] : [button('openSource', t('Open the File'))]),
     ...(hasLastLines(result) ? [button('lastLines', t("Show Container's Last Lines"))] : []),
@@ -407,6 +407,14 @@ export function hasLastLines(result: DeployResult | undefined): boolean {
 
 function button(action: PanelAction, label: string, primary = false): ActionButton {
   return { action, label, primary };
+}
+
+/** A plan that is not made yet, or never was, has nothing but its log. */
+function sections(run: KeptRun): readonly PanelSection[] {
+  if (run.kind !== 'plan') {
+    return PANEL_SECTIONS;
+  }
+  return run.snapshot?.plan === undefined ? ['log'] : ['nginx', 'plan'];
 }
 
 function focus(run: KeptRun, phase: RunPhase): PanelSection {

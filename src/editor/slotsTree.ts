@@ -44,6 +44,9 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       hosts.onDidChange((host) => this.rows.update(host)),
       runs.onDidChange((run) => this.runChanged(run)),
       this.view.onDidChangeVisibility(({ visible }) => this.watches.setVisible(visible)),
+      this.view.onDidExpandElement(
+        ({ element }) => element.row.kind === 'host' && this.watches.reopen(element.row.host),
+      ),
       this.view.onDidCollapseElement(
         ({ element }) => element.row.kind === 'host' && this.watches.end(element.row.host),
       ),
@@ -88,14 +91,12 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
     return item;
   }
 
-  async getChildren(node?: TreeNode): Promise<TreeNode[]> {
+  /** At once, from what is known: VS Code draws none of the rows before it has all that are open. What is learnt later is drawn then. */
+  getChildren(node?: TreeNode): TreeNode[] {
     if (node?.row.kind === 'host') {
       const { host } = node.row;
       const known = this.hosts.view(host).kind;
-      if (this.stale.delete(host) || known === 'unseen' || known === 'connecting') {
-        await this.hosts.observe(host);
-      }
-      this.watches.begin(host);
+      this.watches.begin(host, this.stale.delete(host) || known === 'unseen' || known === 'connecting');
     }
     return this.rows.children(node);
   }

@@ -52,6 +52,9 @@ step('the tree tells who deployed what and when, and follows what happens on the
   await host.mustExec('docker start uptimer_GREEN');
   await slots.row(['production', 'uptimer', /^GREEN idle, running/]);
   await slots.row(['production', 'uptimer', /GREEN runs as well/]);
+  // Also once its row was closed and opened again.
+  await slots.collapse('production');
+  await slots.expand('production');
   await host.mustExec('docker stop -t 1 uptimer_GREEN');
   await slots.row(['production', 'uptimer', /^GREEN kept for rollback/]);
 });

@@ -75,6 +75,36 @@ test('while nobody looks, nothing is asked; while somebody does, a host is looke
   watches.dispose();
 });
 
+test('a host that is looked at first is watched then, unless its row was closed meanwhile', async () => {
+  const store = new Store();
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.setVisible(true);
+  watches.begin('prod', true);
+  watches.end('prod');
+  await delay(50);
+  assert.deepEqual([store.looks, store.streams.length], [1, 0]);
+  watches.begin('prod', true);
+  await until('the watch begins', () => store.openStreams === 1);
+  assert.equal(store.looks, 2);
+  watches.dispose();
+});
+
+test('a host whose row is opened again is looked at and watched, and only once', async () => {
+  const store = new Store();
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.setVisible(true);
+  watches.begin('prod');
+  await until('the watch begins', () => store.openStreams === 1);
+  watches.reopen('prod');
+  await delay(50);
+  assert.deepEqual([store.looks, store.openStreams], [0, 1]);
+  watches.end('prod');
+  watches.reopen('prod');
+  await until('the watch begins again', () => store.streams.length === 2 && store.openStreams === 1);
+  assert.equal(store.looks, 1);
+  watches.dispose();
+});
+
 test('a host whose row was closed is no longer watched', async () => {
   const store = new Store();
   const watches = new HostWatches(store as unknown as HostStore);

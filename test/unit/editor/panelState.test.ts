@@ -63,6 +63,14 @@ test('the plan of a run that has ended no longer says what is live now', () => {
   assert.ok(after.includes('Live before') && !after.includes('Live now'), after.join());
 });
 
+test('a plan that could not be made has its log only, and offers to deploy for the first time', () => {
+  const snapshot = fold({ type: 'result', result: failed({ code: 'host-unreachable', stage: undefined }) });
+  const origin = { folder: '/app', dockerfile: undefined };
+  const state = panelState(run({ kind: 'plan', origin, snapshot, over: true }), 'over');
+  assert.deepEqual(state.sections, ['log']);
+  assert.deepEqual([state.actions[0]?.action, state.actions[0]?.label], ['deployAgain', 'Deploy']);
+});
+
 test('a first deployment has nothing to roll back to', () => {
   const snapshot = fold({ type: 'plan', plan: { ...plan, live: undefined } }, { type: 'result', result: good });
   assert.ok(!actionsOf(panelState(run({ snapshot, over: true }), 'over')).includes('rollback'));
