@@ -370,6 +370,8 @@ step('Russian below the editor: a mistake in bluegreen.json, and a slot that is 
   const write = (health: unknown): void => {
     app.write('bluegreen.json', JSON.stringify({ services: { uptimer: { health } } }, undefined, 2));
   };
+  // An Explorer that is in sight may miss a file that another program writes; one that is opened reads the folder.
+  await editor.openView('Blue-Green');
   try {
     // Not a mistake of the schema's: of those VS Code speaks itself.
     write({ path: '/nowhere', attempts: 1 });

@@ -51,7 +51,7 @@ export async function probeStage(run: Run, proxy: ReadyProxy, filled: FilledSlot
     () => probeUntilHealthy(run, proxy, filled, tries, tell),
   );
   if (!healthy) {
-    throw await unhealthy(run, proxy, filled, answer, probe);
+    throw await unhealthy(run, proxy, filled, tries.counted, answer, probe);
   }
   return probe.attempt;
 }
@@ -93,12 +93,12 @@ async function unhealthy(
   run: Run,
   proxy: ReadyProxy,
   filled: FilledSlot,
+  counted: number,
   answer: Answer,
-  { attempt, reason }: ProbeAttempt,
+  { reason }: ProbeAttempt,
 ): Promise<DeployError> {
   const container = await mustBeAlive(run, filled);
-  // All that were made, as they are listed, also those that did not count.
-  const tries = attempt === 1 ? t('1 try') : t('{0} tries', attempt);
+  const tries = counted === 1 ? t('1 try') : t('{0} tries', counted);
   const why = reason ?? t('it was not healthy often enough.');
   return new DeployError(
     'unhealthy',
