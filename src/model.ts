@@ -321,6 +321,7 @@ export type FindingCode =
   | 'conf-edited'
   | 'conf-unloaded'
   | 'tls-by-hand'
+  | 'shared-by-hand'
   | 'switch-files'
   | 'adopted';
 

@@ -6,7 +6,7 @@ import { t } from '../l10n';
 import type { Finding, FindingCode, ServiceConfig, SlotName } from '../model';
 import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES } from '../model';
 import { namesFileOf, readConf } from '../nginx/conf';
-import { confOf, editedFiles, type ProxyView, tlsInTheWay } from '../nginx/proxy';
+import { confOf, editedFiles, type ProxyView, sharedByHand, tlsInTheWay } from '../nginx/proxy';
 import { inWords, lockInWords } from './lock';
 import { stageName } from '../stageNames';
 import { asideContainer, type HostExamination, isCandidate, type ServiceView, type Slots } from './observe';
@@ -159,6 +159,19 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
       ),
     );
   }
+  const shared = sharedByHand(nginx, service);
+  if (shared !== undefined) {
+    findings.push(
+      forPerson(
+        'shared-by-hand',
+        t(
+          '{0} was written by hand and leads to {1} as well. Deployments are refused until each service has a file of its own.',
+          shared.path,
+          shared.others.join(', '),
+        ),
+      ),
+    );
+  }
   for (const { path } of editedFiles(nginx, service).filter((file) => file.path !== tls?.path)) {
     findings.push(
       forPerson(
@@ -191,7 +204,7 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
   if (left.length > 0) {
     findings.push(switchFiles(left));
   }
-  if (served.deployment === undefined && tls === undefined) {
+  if (served.deployment === undefined && tls === undefined && shared === undefined) {
     findings.push(harmless('adopted', t('Set up by another tool; the next deployment adopts it.')));
   }
   return findings;

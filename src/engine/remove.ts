@@ -5,7 +5,7 @@ import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER } from '../model';
 import { tlsLine } from '../nginx/conf';
-import { confOf, filesToRemove, type ProxyView, switchProxy, tlsInTheWay } from '../nginx/proxy';
+import { confOf, filesToRemove, type ProxyView, sharedByHand, switchProxy, tlsInTheWay } from '../nginx/proxy';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
 import { takeLock } from './lock';
@@ -40,7 +40,7 @@ export async function removeService(
     }
     const removed: string[] = [];
     if (view.proxy !== undefined && nginx !== undefined && conf !== undefined) {
-      mustNotHoldTls(nginx, service);
+      mustHoldNothingElse(nginx, service);
       const verdict = await switchProxy(engine, view.proxy.id, {
         files: filesToRemove(nginx, service),
         service,
@@ -71,15 +71,28 @@ export async function removeService(
   }
 }
 
-/** A file that serves TLS is neither taken away, nor left behind with the name of a slot that nginx would not find. */
-function mustNotHoldTls(nginx: ProxyView, service: string): void {
-  const place = tlsInTheWay(nginx, service);
-  if (place !== undefined) {
-    throw new DeployError(
-      'nginx-refused',
-      t('{0} serves TLS (line {1}) and was written by hand. It would go with {2}.', place.path, place.line, service),
-      { hint: t('Take {0} out of that file, or the file away, and reload nginx. Then remove {0}.', service) },
-    );
+/**
+ * A file that serves TLS, or other services too, is neither taken away, nor left behind with the name of a slot that nginx
+ * would not find.
+ */
+function mustHoldNothingElse(nginx: ProxyView, service: string): void {
+  const tls = tlsInTheWay(nginx, service);
+  const shared = sharedByHand(nginx, service);
+  const refusal =
+    tls !== undefined
+      ? t('{0} serves TLS (line {1}) and was written by hand. It would go with {2}.', tls.path, tls.line, service)
+      : shared !== undefined
+        ? t(
+            '{0} was written by hand and leads to {1} as well. It would go with {2}.',
+            shared.path,
+            shared.others.join(', '),
+            service,
+          )
+        : undefined;
+  if (refusal !== undefined) {
+    throw new DeployError('nginx-refused', refusal, {
+      hint: t('Take {0} out of that file, or the file away, and reload nginx. Then remove {0}.', service),
+    });
   }
 }
 

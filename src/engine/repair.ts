@@ -7,7 +7,7 @@ import { removeImage } from '../docker/images';
 import { t } from '../l10n';
 import { type DeployEvent, type Finding, type HostState, type ServiceState, toDeployError } from '../model';
 import { isOurs, namesFileOf, readConf, routePaths, SETTINGS_FILE } from '../nginx/conf';
-import { cleanProxy, confOf, examineProxy, lookAtProxy, tlsInTheWay } from '../nginx/proxy';
+import { cleanProxy, confOf, examineProxy, lookAtProxy, sharedByHand, tlsInTheWay } from '../nginx/proxy';
 import { type ReadyProxy, Run } from './context';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
@@ -20,7 +20,7 @@ import { settle, viewService } from './settle';
 import { probeStage } from './stages/probe';
 import { proxyStage } from './stages/proxy';
 import { startKept } from './stages/start';
-import { mustKeepTls, reloadAsItIs, switchStage } from './stages/switch';
+import { mustKeepWhatIsByHand, reloadAsItIs, switchStage } from './stages/switch';
 
 /** A finding, and the service it is about; undefined for the host itself. */
 export interface LeftFinding extends Finding {
@@ -180,10 +180,11 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
   }
   const nginx = await lookAtProxy(run.engine, proxy.id, [], run.signal);
   const names = readConf(confOf(nginx, view.service)?.text ?? '').find((it) => it.service === view.service);
-  // A file that may not be replaced, because somebody serves TLS with it, stays as it is as long as it names the slot.
-  const isLedByHand = names?.slot === slot && tlsInTheWay(nginx, view.service) !== undefined;
+  // A file that may not be replaced, for what else it serves, stays as it is as long as it names the slot.
+  const mayNotBeReplaced = (tlsInTheWay(nginx, view.service) ?? sharedByHand(nginx, view.service)) !== undefined;
+  const isLedByHand = names?.slot === slot && mayNotBeReplaced;
   if (!isLedByHand) {
-    mustKeepTls(nginx, run.service);
+    mustKeepWhatIsByHand(nginx, run.service);
   }
   const filled = await startKept(run, { slot, container });
   if (!isUp) {

@@ -88,6 +88,12 @@ map $http_upgrade $connection_${id} {
     ''      '';
 }
 
+# TLS may have ended in front of this proxy.
+map "$scheme:$http_x_forwarded_proto" $scheme_${id} {
+    default      $scheme;
+    "http:https" https;
+}
+
 # Lets a deployment ask the running workers which slot they serve.
 server {
     listen 127.0.0.1:${MARKER_PORT};
@@ -263,7 +269,7 @@ function passHttp({ service }: RouteInput): string[] {
     'proxy_set_header Host $http_host;',
     'proxy_set_header Upgrade $http_upgrade;',
     `proxy_set_header Connection $connection_${id};`,
-    ...forwarded('proxy'),
+    ...forwarded('proxy', service),
   ];
 }
 
@@ -273,15 +279,15 @@ function passGrpc({ service }: RouteInput): string[] {
     `grpc_pass $slot_${identifier(service)};`,
     'client_body_timeout 3600s;',
     'grpc_set_header Host $http_host;',
-    ...forwarded('grpc'),
+    ...forwarded('grpc', service),
   ];
 }
 
-function forwarded(module: 'proxy' | 'grpc'): string[] {
+function forwarded(module: 'proxy' | 'grpc', service: string): string[] {
   return [
     `${module}_set_header X-Real-IP $remote_addr;`,
     `${module}_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`,
-    `${module}_set_header X-Forwarded-Proto $scheme;`,
+    `${module}_set_header X-Forwarded-Proto $scheme_${identifier(service)};`,
     `${module}_set_header X-Forwarded-Host $http_host;`,
     `${module}_read_timeout 3600s;`,
     `${module}_send_timeout 3600s;`,

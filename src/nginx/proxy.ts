@@ -232,6 +232,12 @@ export function editedFiles(view: ProxyView, service: string): ConfFile[] {
   );
 }
 
+/** Files that a switch of a service writes over, and in which there is what somebody wrote by hand. */
+export function filesByHand(view: ProxyView, service: string): ConfFile[] {
+  const own = confOf(view, service);
+  return own === undefined || isOurs(own.text) ? editedFiles(view, service) : [own, ...editedFiles(view, service)];
+}
+
 /** Who takes every request that no other service claims: a service, or the path of a file that is not ours. */
 export function restTaker(view: ProxyView): string | undefined {
   const hand = view.confs.find((conf) => claimsEveryHost(conf.text));
@@ -275,6 +281,18 @@ export function tlsInTheWay(
     }
   }
   return undefined;
+}
+
+/** A file that somebody wrote by hand, and the other services that it leads to: one of ours in its place would not. */
+export function sharedByHand(
+  view: ProxyView,
+  service: string,
+): { readonly path: string; readonly others: readonly string[] } | undefined {
+  const own = confOf(view, service);
+  const others = own === undefined ? [] : readConf(own.text).filter((it) => it.service !== service);
+  return own === undefined || others.length === 0
+    ? undefined
+    : { path: own.path, others: others.map((it) => it.service) };
 }
 
 /** All files of a service, to be taken away. */

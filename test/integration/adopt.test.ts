@@ -5,8 +5,11 @@ import type { HostState } from '../../src/model';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
-import { runCli } from './cli';
+import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp, get } from './fixtures';
+
+const byHand =
+  'upstream uptimer { server uptimer_BLUE:8080; }\nserver { listen 80; location / { proxy_pass http://uptimer; } }\n';
 
 let lab: Lab;
 let host: Host;
@@ -36,18 +39,13 @@ async function prepareAsTheArticle(): Promise<void> {
   await host.mustExec(
     'docker run -d --name reverse-proxy --restart always --network web-gateway -p 80:80 nginx:1.30-alpine',
   );
-  await host.mustExec(
-    [
-      'docker',
-      'exec',
-      '-i',
-      'reverse-proxy',
-      'sh',
-      '-c',
-      'cat > /etc/nginx/conf.d/default.conf && nginx -t && nginx -s reload',
-    ],
-    'upstream uptimer { server uptimer_BLUE:8080; }\nserver { listen 80; location / { proxy_pass http://uptimer; } }\n',
-  );
+  await write('default.conf', byHand);
+}
+
+/** Puts a file into the proxy, as a person would. */
+async function write(name: string, text: string): Promise<void> {
+  const script = `cat > /etc/nginx/conf.d/${name} && nginx -t && nginx -s reload`;
+  await host.mustExec(['docker', 'exec', '-i', 'reverse-proxy', 'sh', '-c', script], text);
 }
 
 test('status recognises the service and its live slot', async () => {
@@ -72,7 +70,8 @@ test('the first deployment fills GREEN and takes the file over where it is', asy
   assert.match((await get(host)).text, /^uptimer 2 /);
   assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE exited', 'uptimer_GREEN running']);
   const files = await host.mustExec('docker exec reverse-proxy ls /etc/nginx/conf.d');
-  assert.equal(files.trim(), 'default.conf\nuptimer@.fallback\nuptimer@.location\n~.conf');
+  assert.equal(files.trim(), 'default.conf\ndefault.conf.edited\nuptimer@.fallback\nuptimer@.location\n~.conf');
+  assert.equal(await host.mustExec('docker exec reverse-proxy cat /etc/nginx/conf.d/default.conf.edited'), byHand);
   await assertNothingLeft(host);
 });
 
@@ -82,4 +81,49 @@ test('the adopted slot stays down after a reboot, and the new one comes up', asy
   await host.restart();
   await host.dockerReady();
   assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE exited', 'uptimer_GREEN running']);
+});
+
+test('a file by hand that leads to two services is taken over by neither, until each has its own', async () => {
+  const server = (name: string): string =>
+    `server { listen 80; server_name ${name}.example; location / { proxy_pass http://${name}_BLUE:8080; } }\n`;
+  for (const name of ['shop', 'blog']) {
+    await host.mustExec(
+      `docker run -d --init --name ${name}_BLUE --network web-gateway -w /srv python:3.13-alpine sh -c 'echo ${name} by hand > index.html; python3 -m http.server 8080'`,
+    );
+  }
+  await write('both.conf', server('shop') + server('blog'));
+  const asked = (name: string): Promise<string> =>
+    host.mustExec(`curl -s --retry 5 --retry-all-errors -f -H 'Host: ${name}.example' http://127.0.0.1/`);
+  const shop = copyApp('uptimer', 'shop');
+  shop.write('bluegreen.json', JSON.stringify({ services: { shop: { route: 'shop.example' } } }));
+  const run = (...args: string[]): Promise<CliOutcome> =>
+    runCli(lab, [...args, '--host', host.name, '--json'], { cwd: shop.folder });
+  try {
+    for (const command of [['plan'], ['deploy'], ['remove', 'shop', '--yes']]) {
+      const { code, stdout } = await run(...command);
+      assert.equal(code, 4, stdout);
+      assert.match(stdout, /both\.conf was written by hand and leads to blog as well/);
+    }
+    const { services } = JSON.parse((await run('status')).stdout) as HostState;
+    assert.deepEqual(
+      services.filter(({ name }) => name !== 'uptimer').map(({ name, findings }) => [name, findings[0]?.code]),
+      [
+        ['blog', 'shared-by-hand'],
+        ['shop', 'shared-by-hand'],
+      ],
+    );
+    await host.mustExec('docker stop -t 0 shop_BLUE');
+    const repaired = await run('repair', 'shop');
+    assert.equal(repaired.code, 0, repaired.stdout);
+    assert.equal(await asked('shop'), 'shop by hand\n');
+
+    await write('both.conf', server('blog'));
+    await write('shop.conf', server('shop'));
+    const { code, stdout } = await run('deploy');
+    assert.equal(code, 0, stdout);
+    assert.match(await asked('shop'), /^shop|^uptimer/);
+    assert.equal(await asked('blog'), 'blog by hand\n');
+  } finally {
+    shop.remove();
+  }
 });

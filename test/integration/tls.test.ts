@@ -166,6 +166,18 @@ test('a deployment loses no request over TLS, and what is open over HTTP/2 ends 
   await assertNothingLeft(host);
 });
 
+test('the service is told of TLS that ended in front of the proxy, and of nothing else that a client says', async () => {
+  const scheme = async (protocol: 'http' | 'https', said: string): Promise<string | undefined> => {
+    const port = protocol === 'http' ? 80 : 443;
+    const asked = `curl -sk -o /dev/null -D - --resolve ${hostName}:${port}:127.0.0.1 -H 'X-Forwarded-Proto: ${said}'`;
+    return /^x-scheme: (\S*)/im.exec(await host.mustExec(`${asked} ${protocol}://${hostName}/`))?.[1];
+  };
+  assert.equal(await scheme('http', ''), 'http');
+  assert.equal(await scheme('http', 'https'), 'https');
+  assert.equal(await scheme('http', 'gopher'), 'http');
+  assert.equal(await scheme('https', 'http'), 'https');
+});
+
 test('gRPC goes through with its trailers, and a call that is open at the switch ends in its own time', async () => {
   const greeter = copyApp('greeter');
   const service = {

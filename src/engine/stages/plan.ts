@@ -4,15 +4,15 @@ import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
 import { DeployError, type EnvChanges, otherSlot, type ServiceConfig, type SlotName } from '../../model';
 import { exposedPorts } from '../../docker/dockerfile';
-import { confPath, renderConf, takesTheRest } from '../../nginx/conf';
-import { confOf, editedFiles, filesToServe, restTaker } from '../../nginx/proxy';
+import { confPath, isOurs, renderConf, takesTheRest } from '../../nginx/conf';
+import { confOf, filesByHand, filesToServe, restTaker } from '../../nginx/proxy';
 import type { Planned } from '../context';
 import { freeDiskBytes as freeDiskBytesOf } from '../disk';
 import type { Host } from '../host';
 import { readCommit, releaseName } from '../identity';
 import { type ServiceView, viewHost } from '../observe';
 import { serviceFromContainer } from '../release';
-import { mustKeepTls } from './switch';
+import { mustKeepWhatIsByHand } from './switch';
 
 /** With less room than this on the host's disk, a deployment may well fill it. */
 const LITTLE_DISK = 1_000_000_000;
@@ -58,7 +58,7 @@ export async function planStage(
     nginxVersion: view.nginx?.nginxVersion ?? ASSUMED_NGINX,
   };
   if (view.nginx !== undefined) {
-    mustKeepTls(view.nginx, service, filesToServe(view.nginx, wanted));
+    mustKeepWhatIsByHand(view.nginx, service, filesToServe(view.nginx, wanted));
   }
   const publish = service.proxy.publish;
   const warnings: string[] = [];
@@ -69,8 +69,12 @@ export async function planStage(
   if (rest !== undefined && rest !== service.name) {
     warnings.push(t('{0} answers for every host name already. Give {1} a route.', rest, service.name));
   }
-  for (const { path } of view.nginx === undefined ? [] : editedFiles(view.nginx, service.name)) {
-    warnings.push(t('{0} was edited by hand. It will be replaced; a copy is kept beside it.', path));
+  for (const { path, text } of view.nginx === undefined ? [] : filesByHand(view.nginx, service.name)) {
+    warnings.push(
+      isOurs(text)
+        ? t('{0} was edited by hand. It will be replaced; a copy is kept beside it.', path)
+        : t('{0} was written by hand. It will be replaced; a copy is kept beside it.', path),
+    );
   }
   if (view.proxy !== undefined && !view.proxy.ports.some((it) => it.hostPort === publish)) {
     const ports = view.proxy.ports.map((it) => it.hostPort).join(', ');

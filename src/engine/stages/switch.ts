@@ -3,12 +3,13 @@ import { t } from '../../l10n';
 import { DeployError, type ServiceConfig, type SlotName } from '../../model';
 import { CONF_DIRECTORY, EDITED_SUFFIX, includeLine, markerAnswer } from '../../nginx/conf';
 import {
-  editedFiles,
   type FileChange,
+  filesByHand,
   filesToRestore,
   filesToServe,
   lookAtProxy,
   type ProxyView,
+  sharedByHand,
   switchProxy,
   type SwitchVerdict,
   tlsInTheWay,
@@ -31,13 +32,13 @@ export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlo
     route: service.route,
     nginxVersion: proxy.nginxVersion,
   });
-  mustKeepTls(view, service, files);
+  mustKeepWhatIsByHand(view, service, files);
   const back = filesToRestore(view, files);
   for (const { path, before, after } of describeChanges(files, back)) {
     run.emit({ type: 'conf', path, before, after });
   }
-  for (const { path } of editedFiles(view, service.name)) {
-    await keepEdited(run, proxy, path);
+  for (const { path } of filesByHand(view, service.name)) {
+    await keepCopy(run, proxy, path);
   }
   await run.mustHoldLock();
   const verdict = await switchProxy(engine, proxy.id, { files, service: service.name, expect: markerAnswer(identity) });
@@ -46,8 +47,11 @@ export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlo
   return { back };
 }
 
-/** Throws when a switch would take away TLS that somebody serves by hand: there is nothing to put in its place. */
-export function mustKeepTls(
+/**
+ * Throws when a switch would take away what somebody serves by hand, and there is nothing to put in its place: TLS, or
+ * other services in the same file.
+ */
+export function mustKeepWhatIsByHand(
   view: ProxyView,
   { name, route }: Pick<ServiceConfig, 'name' | 'route'>,
   files?: readonly FileChange[],
@@ -71,6 +75,24 @@ export function mustKeepTls(
           'Move the server with TLS into a file of its own in {0} that names no slot and holds `{1}`. CONFIGURATION.md shows how: "TLS of your own".',
           CONF_DIRECTORY,
           includeLine(route),
+        ),
+      },
+    );
+  }
+  const shared = sharedByHand(view, name);
+  if (shared !== undefined) {
+    throw new DeployError(
+      'nginx-refused',
+      t(
+        '{0} was written by hand and leads to {1} as well. That would not outlive a switch of {2}.',
+        shared.path,
+        shared.others.join(', '),
+        name,
+      ),
+      {
+        hint: t(
+          'Give each service a file of its own in {0}. The next deployment then takes over its own.',
+          CONF_DIRECTORY,
         ),
       },
     );
@@ -109,23 +131,20 @@ function describeChanges(
   return changes.filter((change) => change.before !== change.after).reverse();
 }
 
-/** What somebody changed by hand is not lost when the file is replaced. */
-async function keepEdited(run: Run, proxy: ReadyProxy, path: string): Promise<void> {
+/** What somebody wrote by hand is not lost when the file is replaced. */
+async function keepCopy(run: Run, proxy: ReadyProxy, path: string): Promise<void> {
   const copy = `${path}${EDITED_SUFFIX}`;
   const { exitCode, stderr } = await execInContainer(run.engine, proxy.id, ['cp', '-p', path, copy], {
     timeoutMs: 10_000,
     signal: run.signal,
   });
   if (exitCode !== 0) {
-    throw new DeployError('nginx-refused', t('{0} was edited by hand, and no copy of it could be kept.', path), {
+    throw new DeployError('nginx-refused', t('What was written by hand in {0} could not be copied.', path), {
       hint: t('Look whether the disk of the host is full.'),
       detail: stderr,
     });
   }
-  run.note(
-    t('{0} was edited by hand. It is replaced; the edited one is kept as {1} in the proxy.', path, copy),
-    'warning',
-  );
+  run.note(t('{0} is replaced. What was written by hand in it is kept as {1} in the proxy.', path, copy), 'warning');
 }
 
 function mustHaveSwitched(run: Run, verdict: SwitchVerdict): void {

@@ -90,6 +90,13 @@ describe('a service', () => {
       {},
       'server { listen 443 ssl; location / { proxy_pass http://shop_BLUE:80; } }',
     ],
+    [
+      'whose file was written by hand and leads to another service, too',
+      {},
+      ['shared-by-hand person', 'conf-unloaded repair'],
+      {},
+      'server { location / { proxy_pass http://shop_BLUE; } location /b { proxy_pass http://blog_BLUE; } }',
+    ],
     ['whose file was given TLS', {}, ['tls-by-hand person'], {}, `${conf}server { listen 443 ssl; }`],
   ];
   for (const [name, change, expected, more, text] of cases) {

@@ -165,7 +165,7 @@ test('WebSockets, forwarded headers and streams go through', () => {
     'proxy_set_header Upgrade $http_upgrade;',
     'proxy_set_header Host $http_host;',
     'proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;',
-    'proxy_set_header X-Forwarded-Proto $scheme;',
+    'proxy_set_header X-Forwarded-Proto $scheme_shopapi_',
     'proxy_buffering off;',
     'proxy_request_buffering off;',
     'client_max_body_size 20m;',
@@ -179,7 +179,7 @@ test('gRPC is passed on as such, and the stream of a client that is silent is no
   assert.match(renderConf(grpc), /default grpc:\/\/shop\.api_GREEN:8080;/);
   const text = routeOf(grpc)['shop.api@shop.example.location'] ?? '';
   assert.match(text, /grpc_pass \$slot_\w+;\n    client_body_timeout 3600s;/);
-  assert.match(text, /grpc_set_header X-Forwarded-Proto \$scheme;/);
+  assert.match(text, /grpc_set_header X-Forwarded-Proto \$scheme_shopapi_\w+;/);
   assert.doesNotMatch(text, /^ *proxy_/m);
 });
 
