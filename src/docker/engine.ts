@@ -29,6 +29,8 @@ export interface EngineInfo {
   readonly name: string;
   /** Tells engines apart; the same for every connection to one engine. */
   readonly id: string;
+  /** Milliseconds that the machine's clock is ahead of ours, at least; negative if it is behind. */
+  readonly clockAheadMs: number;
 }
 
 /** The way to an engine: opens streams to its API socket. */
@@ -255,6 +257,7 @@ async function identify(docker: Docker, limit: AbortSignal): Promise<EngineInfo>
   const minimum = text(version['MinAPIVersion']);
   const speaksOldest = compareVersions(minimum, OLDEST_API) <= 0;
   const info = object(await (speaksOldest ? early : askPlain(docker, `/v${minimum}/info`, limit)));
+  const clock = time(info['SystemTime']);
   const containerd = array(info['DriverStatus']).some((row) =>
     texts(row).join('=').startsWith('driver-type=io.containerd'),
   );
@@ -267,6 +270,7 @@ async function identify(docker: Docker, limit: AbortSignal): Promise<EngineInfo>
     dataRoot: text(info['DockerRootDir']),
     name: text(info['Name']),
     id: text(info['ID']),
+    clockAheadMs: clock === 0 ? 0 : clock - Date.now(),
   };
 }
 

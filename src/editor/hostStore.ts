@@ -31,6 +31,7 @@ export class HostStore implements vscode.Disposable {
   private readonly connections = new Map<string, Connection>();
   private readonly views = new Map<string, HostView>();
   private readonly looks = new Map<string, Promise<HostView>>();
+  private readonly seenAt = new Map<string, number>();
   private readonly changed = new vscode.EventEmitter<string>();
   private readonly settings: vscode.Disposable;
   /** Fires with the name of a host of which something new is known. */
@@ -52,6 +53,11 @@ export class HostStore implements vscode.Disposable {
   lastState(name: string): HostState | undefined {
     const view = this.view(name);
     return view.kind === 'seen' ? view.state : undefined;
+  }
+
+  /** When the look began that the host was last seen by, in milliseconds since the epoch. */
+  lastSeenAt(name: string): number | undefined {
+    return this.seenAt.get(name);
   }
 
   /** Runs `work` with an open connection. Throws what opening the host throws, and what `work` throws. */
@@ -104,9 +110,12 @@ export class HostStore implements vscode.Disposable {
     try {
       const { observeHost } = await loadEngine();
       // Opening may wait for a person's answer, so the limit begins when the host is open.
-      const state = await this.use(name, new AbortController().signal, (host) =>
-        withLimit(name, (signal) => observeHost(host, signal)),
-      );
+      let begun = 0;
+      const state = await this.use(name, new AbortController().signal, (host) => {
+        begun = Date.now();
+        return withLimit(name, (signal) => observeHost(host, signal));
+      });
+      this.seenAt.set(name, begun);
       return this.set(name, { kind: 'seen', state });
     } catch (error) {
       return this.set(name, { kind: 'offline', error: toDeployError(error) });

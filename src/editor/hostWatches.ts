@@ -108,7 +108,7 @@ export class HostWatches {
           clearTimeout(timer);
           timer = setTimeout(look, Math.max(0, Math.min(SETTLE_MS, waitingSince + AT_LATEST_MS - now)));
         };
-        await watchHost(open, changed, signal);
+        await watchHost(open, changed, signal, this.hosts.lastSeenAt(host));
       });
     } catch {
       // Whatever it was, the look that follows says it in the tree.

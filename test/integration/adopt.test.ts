@@ -88,7 +88,7 @@ test('a file by hand that leads to two services is taken over by neither, until 
     `server { listen 80; server_name ${name}.example; location / { proxy_pass http://${name}_BLUE:8080; } }\n`;
   for (const name of ['shop', 'blog']) {
     await host.mustExec(
-      `docker run -d --init --name ${name}_BLUE --network web-gateway -w /srv python:3.13-alpine sh -c 'echo ${name} by hand > index.html; python3 -m http.server 8080'`,
+      `docker run -d --init --restart always --name ${name}_BLUE --network web-gateway -w /srv python:3.13-alpine sh -c 'echo ${name} by hand > index.html; python3 -m http.server 8080'`,
     );
   }
   await write('both.conf', server('shop') + server('blog'));

@@ -10,6 +10,13 @@ class Store {
   looks = 0;
   readonly streams: PassThrough[] = [];
 
+  /** What the engine was asked for by each watch. */
+  readonly asked: unknown[] = [];
+
+  lastSeenAt(): number {
+    return 1_000_500;
+  }
+
   view(): { kind: 'seen' } {
     return { kind: 'seen' };
   }
@@ -21,7 +28,9 @@ class Store {
 
   use<T>(_name: string, signal: AbortSignal, work: (host: unknown) => Promise<T>): Promise<T> {
     const engine = {
-      stream: () => {
+      info: { clockAheadMs: 60_000 },
+      stream: ({ query }: { query: { since?: number } }) => {
+        this.asked.push(query.since);
         const stream = new PassThrough();
         signal.addEventListener('abort', () => stream.destroy(new Error('aborted')));
         this.streams.push(stream);
@@ -86,6 +95,16 @@ test('a host that is looked at first is watched then, unless its row was closed 
   watches.begin('prod', true);
   await until('the watch begins', () => store.openStreams === 1);
   assert.equal(store.looks, 2);
+  watches.dispose();
+});
+
+test('a watch begins with what happened since the host was looked at, by its own clock', async () => {
+  const store = new Store();
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.setVisible(true);
+  watches.begin('prod');
+  await until('the watch begins', () => store.openStreams === 1);
+  assert.deepEqual(store.asked, [1_059]);
   watches.dispose();
 });
 
