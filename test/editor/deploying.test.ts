@@ -182,15 +182,15 @@ for (const [stage, activity, more] of [
     `cancelled at ${stage} by the button of the progress: a named state, the live slot serves throughout`,
     async (t) => {
       const planFirst = stage !== 'build';
-      if (!planFirst) {
-        app.write('.vscode/settings.json', JSON.stringify({ 'blueGreen.planFirst': false }));
-      }
       await production.serve('GREEN');
       const good = readFileSync(path.join(app.folder, 'Dockerfile'), 'utf8');
       app.setVersion('3');
       app.write('Dockerfile', `${good}${more}`);
       const traffic = scene.startTraffic(t);
       try {
+        if (!planFirst) {
+          await skipThePlan();
+        }
         await askToDeploy();
         if (planFirst) {
           await approve();
@@ -201,7 +201,9 @@ for (const [stage, activity, more] of [
         await ended.close();
       } finally {
         app.write('Dockerfile', good);
-        rmSync(path.join(app.folder, '.vscode'), { recursive: true, force: true });
+        if (!planFirst) {
+          await planAgain();
+        }
       }
       const counted = await traffic.stop();
       assert.equal(counted.failed, 0, JSON.stringify(counted));
@@ -209,6 +211,19 @@ for (const [stage, activity, more] of [
       await assertNothingLeft(host);
     },
   );
+}
+
+/** The window's title tells when VS Code has read the settings of the folder: it looks for a change of them now and then. */
+const TITLE = 'without a plan';
+
+async function skipThePlan(): Promise<void> {
+  app.write('.vscode/settings.json', JSON.stringify({ 'blueGreen.planFirst': false, 'window.title': TITLE }));
+  await editor.until('the setting to hold', async () => (await editor.page.title()) === TITLE || undefined);
+}
+
+async function planAgain(): Promise<void> {
+  rmSync(path.join(app.folder, '.vscode'), { recursive: true, force: true });
+  await editor.until('the setting to be gone', async () => (await editor.page.title()) !== TITLE || undefined);
 }
 
 step('near the end of its waits a deployment is given more time by the button of the panel', async () => {
