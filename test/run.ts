@@ -51,6 +51,12 @@ const parts: readonly Part[] = [
 /** The engine that the machines run on; kept up from the first part that needs it to the end. */
 let engine: Engine | undefined;
 
+/** After Ctrl-C: what runs is ended, and nothing else is begun. */
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => interrupted.abort());
+}
+
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
   const unknown = wanted.filter((name) => !parts.some((part) => part.name === name));
@@ -156,16 +162,10 @@ async function mustRun(what: string, program: string, args: readonly string[]): 
 function execute(program: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, ...(engine !== undefined && { DOCKER_HOST: `unix://${engine.socketPath}` }) };
-    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
-    const stop = (): void => void child.kill('SIGTERM');
-    process.on('SIGINT', stop);
-    process.on('SIGTERM', stop);
+    const { signal } = interrupted;
+    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], signal });
     child.on('error', reject);
-    child.on('exit', (code) => {
-      process.off('SIGINT', stop);
-      process.off('SIGTERM', stop);
-      resolve(code ?? 1);
-    });
+    child.on('exit', (code) => resolve(code ?? 1));
   });
 }
 

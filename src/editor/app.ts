@@ -1,5 +1,5 @@
-import { hostLabel } from '../hostNames';
 import * as vscode from 'vscode';
+import { hostLabel } from '../hostNames';
 import type { PanelAction } from '../protocol';
 import type { ContextKey } from './commandIds';
 import { ConfigEditing } from './configEditing';

@@ -29,7 +29,7 @@ import { personHere } from './runner';
 import { runTitle } from './runText';
 import type { RunRecord } from './runs';
 import { chooseTarget, chooseTargetNamed, reloadTarget, type Target } from './target';
-import { type Row } from './treeRows';
+import type { Row } from './treeRows';
 
 /** What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a code lens. */
 type Argument = vscode.Uri | Row | ServiceInFile | undefined;

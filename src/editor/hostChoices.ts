@@ -1,5 +1,5 @@
-import { LOCAL_HOST } from '../hostNames';
 /** Which hosts are offered, and in which order. Pure. */
+import { LOCAL_HOST } from '../hostNames';
 
 export interface HostChoice {
   readonly host: string;

@@ -1,5 +1,5 @@
-import { LOCAL_HOST } from '../hostNames';
 /** Where a service can be visited. Pure. */
+import { LOCAL_HOST } from '../hostNames';
 
 /**
  * The address of a service: its first host name, or that of the machine. `destination` is the transport's description,
