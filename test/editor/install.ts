@@ -20,11 +20,14 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL, fileURLToPath } from 'node:url';
+import { aptInstall } from '../machines/apt';
 import { atEnd } from '../machines/atEnd';
+import { hasProgram, lastLines } from '../machines/command';
+import { labDirectory } from '../machines/directory';
+import type { Log } from '../machines/log';
 import { isAlive } from './cleanup';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -48,12 +51,12 @@ export interface EditorInstallation {
  */
 export async function installEditor(): Promise<EditorInstallation> {
   const started = performance.now();
-  const say = (line: string): void => {
+  const say: Log = (line) => {
     console.error(`[editor ${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s] ${line}`);
   };
   const root = path.join(cacheFolder(), lockHash());
   if (!existsSync(path.join(root, marker))) {
-    // apt takes its own lock: first the tools, then the browser, the latter while npm downloads and compiles.
+    // First the tools, then the browser, the latter while npm downloads and compiles.
     await installBuildTools(say);
     const [chromium] = await Promise.all([installChromium(say), installCodeServer(root, say)]);
     say('ready');
@@ -80,7 +83,7 @@ function findChromium(): string | undefined {
   return candidates.find(isExecutable);
 }
 
-async function installChromium(say: (line: string) => void): Promise<string> {
+async function installChromium(say: Log): Promise<string> {
   const found = findChromium();
   if (found !== undefined) return found;
   // A minimal Debian has no font at all: without one, every screenshot is empty boxes.
@@ -95,51 +98,17 @@ async function installChromium(say: (line: string) => void): Promise<string> {
   return installed;
 }
 
-/* ---------- Debian's packages ---------- */
-
-async function installBuildTools(say: (line: string) => void): Promise<void> {
+async function installBuildTools(say: Log): Promise<void> {
   if (process.platform !== 'linux') return;
-  const wanted: Record<string, boolean> = {
-    'libkrb5-dev': existsSync('/usr/include/gssapi/gssapi.h'),
-    'g++': onPath('g++'),
-    gcc: onPath('gcc'),
-    make: onPath('make'),
-    python3: onPath('python3'),
-  };
-  const missing = Object.keys(wanted).filter((name) => wanted[name] === false);
-  if (missing.length > 0) await aptInstall(missing, say);
-}
-
-async function aptInstall(packages: readonly string[], say: (line: string) => void, orElse = ''): Promise<void> {
-  if (process.getuid?.() !== 0 || !onPath('apt-get')) {
-    throw new Error(
-      `The editor tests need ${packages.join(', ')}. On Debian: sudo apt-get install ${packages.join(' ')}. ${orElse}`.trim(),
-    );
-  }
-  const options = ['-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=2'];
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['apt-get', ...options, 'install', '-y', '--no-install-recommends', ...packages];
-  say(`apt-get install ${packages.join(' ')}`);
-  try {
-    await run(install, { env });
-  } catch {
-    // A fresh machine's lists are empty or older than the mirror's files.
-    say('apt-get update, and again');
-    await run(['apt-get', ...options, 'update'], { env });
-    await run(install, { env });
-  }
-  say(`installed ${packages.join(' ')}`);
+  const tools = ['g++', 'gcc', 'make', 'python3'].filter((name) => !hasProgram(name));
+  const headers = existsSync('/usr/include/gssapi/gssapi.h') ? [] : ['libkrb5-dev'];
+  await aptInstall([...headers, ...tools], say);
 }
 
 /* ---------- Node 24 and code-server ---------- */
 
 function cacheFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'];
-  return path.join(
-    base !== undefined && path.isAbsolute(base) ? base : path.join(homedir(), '.cache'),
-    'blue-green-lab',
-    'vscode',
-  );
+  return path.join(labDirectory(), 'vscode');
 }
 
 function lockHash(): string {
@@ -156,7 +125,7 @@ function readMarker(root: string): { node: string; codeServer: string } {
  * Installs beside the final place and renames at the end, so that a killed installation is never taken for a whole one
  * and two at once do not disturb each other.
  */
-async function installCodeServer(root: string, say: (line: string) => void): Promise<void> {
+async function installCodeServer(root: string, say: Log): Promise<void> {
   removeAbandoned();
   const partial = `${root}.partial-${process.pid}`;
   mkdirSync(partial, { recursive: true });
@@ -248,10 +217,6 @@ function isExecutable(file: string): boolean {
   }
 }
 
-function onPath(name: string): boolean {
-  return (process.env['PATH'] ?? '').split(path.delimiter).some((folder) => isExecutable(path.join(folder, name)));
-}
-
 interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
@@ -287,10 +252,6 @@ async function run(command: readonly string[], { cwd, env, onLine }: RunOptions)
     clearTimeout(timer);
     forget();
   }
-}
-
-function lastLines(text: string, count: number): string {
-  return text.trimEnd().split('\n').slice(-count).join('\n');
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -18,19 +18,17 @@ import { hostsMatch, parseKnownHosts } from '../../src/ssh/knownHosts';
 import { resolveHost } from '../../src/ssh/resolve';
 import type { HostTransport } from '../../src/ssh/transport';
 import {
+  ensureSshd,
   freePort,
   kill,
   makeKey,
   publicKey,
-  sshdMissing,
   startSshd,
   stopChild,
   tempFolder,
   type RunningSshd,
   type SshdOptions,
 } from './sshServer';
-
-const skip = sshdMissing() ?? false;
 
 interface Asked {
   readonly hostKeys: HostKeyQuestion[];
@@ -102,7 +100,7 @@ async function listen(server: Server, where: number | string = 0): Promise<numbe
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-describe('SSH to a real sshd', { skip, timeout: 600_000 }, () => {
+describe('SSH to a real sshd', { timeout: 600_000 }, () => {
   const folder = tempFolder();
   const at = (name: string): string => join(folder.path, name);
   let sshd: RunningSshd;
@@ -119,6 +117,7 @@ describe('SSH to a real sshd', { skip, timeout: 600_000 }, () => {
   const environmentAgent = process.env.SSH_AUTH_SOCK;
 
   before(async () => {
+    await ensureSshd();
     delete process.env.SSH_AUTH_SOCK;
     sshd = await startSshd(folder.path, 'main', { hostKeyTypes: ['ed25519', 'rsa', 'ecdsa'] });
     makeKey(at('id'));

@@ -3,26 +3,18 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { aptInstall } from '../machines/apt';
+import { toStderr } from '../machines/log';
 
 const SSHD = '/usr/sbin/sshd';
 
-/** Why real sshd tests cannot run here, or undefined when they can. Installs the server on Debian when run as root. */
-export function sshdMissing(): string | undefined {
-  if (process.platform === 'win32') {
-    return 'needs a Unix sshd';
-  }
-  if (!existsSync(SSHD) && existsSync('/usr/bin/apt-get') && process.getuid?.() === 0) {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    execFileSync('apt-get', ['install', '-y', '-q', 'openssh-server'], { env, stdio: 'ignore', timeout: 300_000 });
-  }
-  if (!existsSync(SSHD)) {
-    return `${SSHD} is not installed`;
-  }
+/** Sees to it that there is an sshd to be started: installs the server on Debian when run as root. */
+export async function ensureSshd(): Promise<void> {
+  if (!existsSync(SSHD)) await aptInstall(['openssh-server'], toStderr);
   // Where sshd drops its rights in; a package's service would make it.
   if (process.getuid?.() === 0) {
     mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   }
-  return undefined;
 }
 
 export function tempFolder(): { path: string; remove(): void } {

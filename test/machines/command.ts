@@ -41,11 +41,14 @@ export async function mustRun(
   options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<string> {
   const outcome = await run(program, args, options);
-  if (outcome.code !== 0) {
-    const said = lastLines(outcome.stderr.trim() === '' ? outcome.stdout : outcome.stderr, 15);
-    throw new Error(`${program} ${args.join(' ')} ended with ${String(outcome.code)}:\n${said}`);
-  }
+  if (outcome.code !== 0) throw failure(program, args, outcome);
   return outcome.stdout;
+}
+
+/** The error of a program that ended with another code than 0: its command, and the last lines it wrote. */
+export function failure(program: string, args: readonly string[], { code, stdout, stderr }: Outcome): Error {
+  const said = lastLines(stderr.trim() === '' ? stdout : stderr, 15);
+  return new Error(`${program} ${args.join(' ')} ended with ${String(code)}:\n${said}`);
 }
 
 /** True when a program of this name is in PATH (or in the system's sbin folders). */

@@ -2,8 +2,9 @@ import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { aptInstall, type Engine } from './engine';
+import { aptInstall } from './apt';
 import { hasProgram, mustRun } from './command';
+import type { Engine } from './engine';
 import { timed, type Log } from './log';
 import { finished, hasImage, tryPull } from './engineStreams';
 import { withLock } from './lock';
@@ -38,15 +39,8 @@ export async function ensureDebian(engine: Engine, suite: Suite, log: Log): Prom
 }
 
 async function installMmdebstrap(log: Log): Promise<void> {
-  await withLock('apt', async () => {
-    if (hasProgram('mmdebstrap')) return;
-    if (process.getuid?.() !== 0 || !hasProgram('apt-get')) {
-      throw new Error(
-        'No image registry answers, and base images can only be made on Debian as root: connect this machine to a registry, or run there.',
-      );
-    }
-    await aptInstall(['mmdebstrap'], log);
-  });
+  if (hasProgram('mmdebstrap')) return;
+  await aptInstall(['mmdebstrap'], log, 'Or connect this machine to an image registry: none answers.');
 }
 
 async function bootstrap(docker: Docker, suite: Suite, name: string): Promise<void> {

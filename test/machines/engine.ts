@@ -4,8 +4,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
+import { aptInstall, canInstall } from './apt';
 import { atEnd } from './atEnd';
-import { hasProgram, lastLines, mustRun } from './command';
+import { hasProgram, lastLines } from './command';
 import { labDirectory } from './directory';
 import { withLock } from './lock';
 import { timed, toStderr, type Log } from './log';
@@ -74,8 +75,7 @@ async function connect(
 }
 
 async function installDocker(log: Log): Promise<void> {
-  const isRootOnDebian = process.platform === 'linux' && process.getuid?.() === 0 && hasProgram('apt-get');
-  if (!isRootOnDebian) {
+  if (!canInstall()) {
     throw new Error(
       'The test machines need Docker: install it, start it, and let this user reach it (or, on Debian, run as root, and it is installed and started for you).',
     );
@@ -86,16 +86,6 @@ async function installDocker(log: Log): Promise<void> {
     ['ssh', 'openssh-client'],
   ].flatMap(([program, name]) => (program !== undefined && name !== undefined && !hasProgram(program) ? [name] : []));
   await aptInstall(missing, log);
-}
-
-/** Installs Debian packages. The caller has made sure that this is Debian and the user is root. */
-export async function aptInstall(packages: readonly string[], log: Log): Promise<void> {
-  if (packages.length === 0) return;
-  await timed(log, `installing ${packages.join(', ')}`, async () => {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    await mustRun('apt-get', ['-q', 'update'], { env });
-    await mustRun('apt-get', ['-q', '-y', '--no-install-recommends', 'install', ...packages], { env });
-  });
 }
 
 async function startPrivate(log: Log): Promise<Engine> {

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { aptInstall } from './apt';
 import { atEnd } from './atEnd';
 import { hasProgram } from './command';
-import { aptInstall } from './engine';
 import { toStderr } from './log';
 import { freePort } from './network';
 
