@@ -1,4 +1,4 @@
-import type { Transform } from 'node:stream';
+import { Duplex, pipeline, Readable, type Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import { t } from '../l10n';
 import type { DockerEngine } from './engine';
@@ -19,7 +19,7 @@ const USELESS_RATIO = 0.97;
 const REST = 2;
 
 export interface Compressor {
-  readonly stream: Transform;
+  readonly stream: Duplex;
   /** What is done to the bytes now: `zstd 3`, `gzip 6`, `uncompressed`. */
   readonly name: string;
   /** Tells the compressor what became of its output so far. */
@@ -43,21 +43,16 @@ function createZstd(): Transform | undefined {
   return level === undefined ? undefined : createZstdCompress?.({ params: { [level]: ZSTD_LEVEL } });
 }
 
-/** zlib's own `params`, which the types of Gzip leave out. */
-interface Tunable {
-  params(level: number, strategy: number, done: () => void): void;
-}
-
-/** gzip that compresses harder while its output has to wait for the line, and less while the line waits for it. */
+/**
+ * gzip that compresses harder while its output has to wait for the line, and less while the line waits for it. Each level
+ * is a gzip member of its own (RFC 1952, 2.2: a file is one member after the other).
+ */
 export class AdaptiveGzip implements Compressor {
-  readonly stream: zlib.Gzip & Tunable;
+  readonly stream: Duplex = Duplex.from((source: AsyncIterable<Buffer>) => this.#members(source));
   #level: number = GZIP_LEVELS[2];
+  #given = 0;
   #before = { at: performance.now(), taken: 0, given: 0, waitedMs: 0 };
   #rest = 0;
-
-  constructor() {
-    this.stream = zlib.createGzip({ level: this.#level }) as zlib.Gzip & Tunable;
-  }
 
   /** 0 while what comes in is not worth compressing. */
   get level(): number {
@@ -73,26 +68,36 @@ export class AdaptiveGzip implements Compressor {
     if (bytes - before.taken < DECIDE_AFTER) {
       return;
     }
-    this.#before = { at: performance.now(), taken: bytes, given: this.stream.bytesWritten, waitedMs };
+    this.#before = { at: performance.now(), taken: bytes, given: this.#given, waitedMs };
     const ratio = (bytes - before.taken) / Math.max(1, this.#before.given - before.given);
     const waited = (waitedMs - before.waitedMs) / Math.max(1, this.#before.at - before.at);
     if (this.#rest > 0) {
       this.#rest--;
-      this.#setLevel(this.#rest === 0 ? GZIP_LEVELS[0] : 0);
+      this.#level = this.#rest === 0 ? GZIP_LEVELS[0] : 0;
     } else if (ratio > USELESS_RATIO) {
       this.#rest = REST;
-      this.#setLevel(0);
+      this.#level = 0;
     } else {
       const step = waited > LINE_IS_SLOW ? 1 : waited < LINE_IS_FAST ? -1 : 0;
       const now = GZIP_LEVELS.findIndex((level) => level === this.#level);
-      this.#setLevel(GZIP_LEVELS[Math.max(0, now + step)] ?? this.#level);
+      this.#level = GZIP_LEVELS[Math.max(0, now + step)] ?? this.#level;
     }
   }
 
-  #setLevel(level: number): void {
-    if (level !== this.#level && !this.stream.writableEnded && !this.stream.destroyed) {
-      this.#level = level;
-      this.stream.params(level, zlib.constants.Z_DEFAULT_STRATEGY, () => undefined);
-    }
+  async *#members(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const chunks = source[Symbol.asyncIterator]();
+    let next = await chunks.next();
+    do {
+      const level = this.#level;
+      const member = async function* (this: AdaptiveGzip): AsyncGenerator<Buffer> {
+        for (; next.done !== true && this.#level === level; next = await chunks.next()) {
+          this.#given += next.value.length;
+          yield next.value;
+        }
+      };
+      const gzip = zlib.createGzip({ level });
+      pipeline(Readable.from(member.call(this), { objectMode: false }), gzip, () => undefined);
+      yield* gzip;
+    } while (next.done !== true);
   }
 }

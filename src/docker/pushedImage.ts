@@ -4,8 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer as readBuffer } from 'node:stream/consumers';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import type { DockerEngine } from './engine';
 import { type ImageDetails, removeImage, tagImage } from './images';
 import { array, type Json, number, object, text, texts } from './json';
@@ -25,10 +24,12 @@ const CLEAN_UP_MS = 15_000;
  * of `docker save`, which takes about as long for its first byte.
  */
 const SOON_MS = 1_000;
-/** Compressed bytes of layers that such an engine does not know: fewer than that are no reason to look further. */
+/** Compressed bytes of layers that such an engine does not know: fewer than that are no reason to ask for the archive. */
 const FEW_BYTES = 1024 * 1024;
-/** Bytes of layers, uncompressed, that are held in memory. */
-export const MAX_HELD = 4 * 1024 * 1024;
+/** Compressed bytes of layers that are held in memory. */
+const MAX_HELD = 32 * 1024 * 1024;
+/** Bytes that a layer has at the most when it is unpacked, so that it is worth while to have it compressed first. */
+export const MAX_UNPACKED = 64 * 1024 * 1024;
 
 /** The engine cannot push to here, or what it pushed is not what was asked for. `docker save` has it all the same. */
 export class NotPushedError extends Error {
@@ -41,10 +42,10 @@ export class NotLearnedError extends NotPushedError {
 }
 
 /**
- * Where things are in an image, without any of its layers. The image is pushed to this process, which says that it has
- * each blob; so only the manifests come. `docker save` of an engine with containerd's store would send all layers first,
- * and reads them as slowly as 70 MB/s; an engine that keeps layers writes them all to its disk first.
- * @throws NotPushedError; NotLearnedError when an engine that keeps layers would have to compress much for it.
+ * Where things are in an image of an engine with containerd's store, without any of its layers. The image is pushed to this
+ * process, which says that it has each blob; so only the manifests come. `docker save` would send all layers first, and
+ * reads them as slowly as 70 MB/s.
+ * @throws NotPushedError
  */
 export async function pushedLayout(
   engine: DockerEngine,
@@ -52,9 +53,204 @@ export async function pushedLayout(
   image: ImageDetails,
   signal: AbortSignal,
 ): Promise<SavedLayout> {
-  const nothing: Push = { wants: () => false, onBlob: () => Promise.resolve() };
-  const push = engine.info.store === 'layers' ? { ...nothing, maxBytes: FEW_BYTES, limitMs: SOON_MS } : nothing;
-  const manifests = await receive(engine, reference, push, signal);
+  return layoutOf(await receive(engine, reference, wantsNothing, signal), image);
+}
+
+/**
+ * Has an engine with containerd's store push these layers of an image to here, and nothing else but the configuration,
+ * which is returned. `onLayer` gets one layer after the other, in whatever order they come.
+ * @throws NotPushedError; whatever `onLayer` throws.
+ */
+export async function readPushed(
+  engine: DockerEngine,
+  reference: string,
+  image: ImageDetails,
+  layout: SavedLayout,
+  wanted: ReadonlySet<number>,
+  onLayer: (layer: SavedLayer) => Promise<void>,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const missing = new Set([...wanted].map((index) => layout.layers[index] ?? '').concat(layout.config));
+  let config: Buffer | undefined;
+  const push: Push = {
+    ...wantsNothing,
+    wants: (digest) => missing.has(blobName(digest)),
+    onBlob: async (digest, size, content) => {
+      const name = blobName(digest);
+      if (name === layout.config) {
+        config = await readBuffer(content);
+      } else if (missing.has(name)) {
+        await onLayer({ index: layout.layers.indexOf(name), size, content });
+      }
+      missing.delete(name);
+    },
+  };
+  await receive(engine, reference, push, signal);
+  const layers = config && texts(object(parse(config)['rootfs'])['diff_ids']);
+  const whole = missing.size === 0 && layers?.join() === image.layers.join();
+  if (config === undefined || !whole || blobName(digestOf(config)) !== layout.config) {
+    throw new NotPushedError();
+  }
+  return config;
+}
+
+/** What an engine that keeps layers has pushed of an image: its table of contents, and layers as they were compressed. */
+interface HeldImage {
+  readonly layout: SavedLayout;
+  readonly config: Buffer;
+  /** By name, as in the layout. */
+  readonly layers: ReadonlyMap<string, Buffer>;
+}
+
+/**
+ * A push by an engine that keeps layers, begun before it is known which of them are needed. Those that it has never pushed
+ * nor pulled it compresses, as it cannot tell their digests otherwise: they come, and are held. Of those that it knows it
+ * tells the digests; `read` has it push them, where they are needed. What is handed on is unpacked, so that a host gets each
+ * layer as the same blob whichever way it was read here.
+ */
+export class PushedAhead {
+  readonly #engine: DockerEngine;
+  readonly #reference: string;
+  readonly #image: ImageDetails;
+  readonly #control = new AbortController();
+  readonly #release: () => void;
+  readonly #held: Promise<HeldImage>;
+  #maxBytes = MAX_HELD;
+
+  /** @param onMuch called once, when the engine has more to compress than a little. */
+  constructor(engine: DockerEngine, reference: string, image: ImageDetails, onMuch: () => void, signal: AbortSignal) {
+    this.#engine = engine;
+    this.#reference = reference;
+    this.#image = image;
+    this.#release = onAbort(signal, () => this.#control.abort(signal.reason));
+    this.#held = this.#hold(new Set(), onMuch);
+    // It may fail while nobody waits for it.
+    this.#held.catch(() => undefined);
+  }
+
+  /** Waits for the end of the push. False when there were more compressed bytes than these, or when it failed. */
+  async endsWithin(maxBytes: number): Promise<boolean> {
+    this.#maxBytes = Math.min(this.#maxBytes, maxBytes);
+    return this.#held.then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Hands over these layers, unpacked, one after the other, and returns the image's configuration. */
+  async read(wanted: ReadonlySet<number>, onLayer: (layer: SavedLayer) => Promise<void>): Promise<Buffer> {
+    const { layout, config, layers } = await this.#held;
+    const names = new Map([...wanted].map((index) => [index, layout.layers[index] ?? '']));
+    const missing = new Set([...names.values()].filter((name) => !layers.has(name)));
+    const more = missing.size === 0 ? undefined : await this.#hold(missing);
+    for (const [index, name] of names) {
+      const packed = layers.get(name) ?? more?.layers.get(name);
+      if (packed === undefined) {
+        throw new NotPushedError();
+      }
+      await onLayer({ index, size: await this.#lengthUnpacked(index, packed), content: unpack(packed) });
+    }
+    return config;
+  }
+
+  /** Nobody is going to read it. True when the engine would push more readily once it has compressed all layers. */
+  async drop(): Promise<boolean> {
+    this.#control.abort();
+    this.#release();
+    try {
+      await this.#held;
+      return false;
+    } catch (error) {
+      return error instanceof NotLearnedError || !(error instanceof NotPushedError);
+    }
+  }
+
+  /** @param wanted names of layers, beside those that the engine does not know. */
+  async #hold(wanted: ReadonlySet<string>, onMuch: () => void = () => undefined): Promise<HeldImage> {
+    const layers = new Map<string, Buffer>();
+    let config: Buffer | undefined;
+    let isMuch = false;
+    const much = (): void => {
+      if (!isMuch) {
+        isMuch = true;
+        onMuch();
+      }
+    };
+    const soon = setTimeout(much, SOON_MS);
+    try {
+      const push: Push = {
+        wants: (digest) => digest === this.#image.id || wanted.has(blobName(digest)),
+        holds: (bytes) => {
+          if (bytes > FEW_BYTES) {
+            much();
+          }
+          return bytes <= this.#maxBytes;
+        },
+        onBlob: async (digest, _size, content) => {
+          const blob = await readBuffer(content);
+          if (digest === this.#image.id) {
+            config = blob;
+          } else {
+            layers.set(blobName(digest), blob);
+          }
+        },
+        comesWithinMs: SOON_MS,
+      };
+      const manifests = await receive(this.#engine, this.#reference, push, this.#control.signal);
+      if (config === undefined || digestOf(config) !== this.#image.id) {
+        throw new NotPushedError();
+      }
+      return { layout: layoutOf(manifests, this.#image), config, layers };
+    } finally {
+      clearTimeout(soon);
+    }
+  }
+
+  /**
+   * An archive tells a layer's length before its content. So it is unpacked twice: there is not always room to hold it.
+   * @throws NotPushedError when it is not that layer of the image.
+   */
+  async #lengthUnpacked(index: number, packed: Buffer): Promise<number> {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    try {
+      for await (const chunk of unpack(packed)) {
+        bytes += chunk.length;
+        hash.update(chunk);
+        if (bytes > 2 * MAX_UNPACKED) {
+          break;
+        }
+      }
+    } catch (cause) {
+      throw new NotPushedError(undefined, { cause });
+    }
+    if (`sha256:${hash.digest('hex')}` !== this.#image.layers[index]) {
+      throw new NotPushedError();
+    }
+    return bytes;
+  }
+}
+
+function unpack(packed: Buffer): AsyncIterable<Buffer> {
+  const stream = createGunzip();
+  stream.end(packed);
+  return stream;
+}
+
+/**
+ * Has an engine that keeps layers compress those that it has never pushed nor pulled, so that it knows their digests from
+ * now on. What comes of it goes nowhere. It remembers each layer that was finished before the signal ended the rest.
+ */
+export async function learnLayers(engine: DockerEngine, reference: string, signal: AbortSignal): Promise<void> {
+  try {
+    await receive(engine, reference, wantsNothing, signal);
+  } catch {
+    // The next deployment is no slower than this one was.
+  }
+}
+
+/** @throws NotPushedError when none of the manifests is that of the image. */
+function layoutOf(manifests: readonly Buffer[], image: ImageDetails): SavedLayout {
   const byDigest = new Map(manifests.map((content) => [digestOf(content), parse(content)]));
   const ofConfig = [...byDigest.values()].find((it) => text(object(it['config'])['digest']) === image.id);
   const top = byDigest.get(image.id) ?? ofConfig ?? {};
@@ -74,82 +270,25 @@ export async function pushedLayout(
   };
 }
 
-/**
- * Has an engine that keeps layers compress those that it has never pushed nor pulled, so that it knows their digests from
- * now on. What comes of it goes nowhere. It remembers each layer that was finished before the signal ended the rest.
- */
-export async function learnLayers(engine: DockerEngine, reference: string, signal: AbortSignal): Promise<void> {
-  try {
-    await receive(engine, reference, { wants: () => false, onBlob: () => Promise.resolve() }, signal);
-  } catch {
-    // The next deployment is no slower than this one was.
-  }
-}
-
-/**
- * Has an engine push these layers of an image to here, and nothing else but the configuration, which is returned.
- * `onLayer` gets one layer after the other, in whatever order they come. What an engine that keeps layers has compressed
- * for the push comes as the engine keeps it.
- * @throws NotPushedError; whatever `onLayer` throws.
- */
-export async function readPushed(
-  engine: DockerEngine,
-  reference: string,
-  image: ImageDetails,
-  layout: SavedLayout,
-  wanted: ReadonlySet<number>,
-  onLayer: (layer: SavedLayer) => Promise<void>,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const missing = new Set([...wanted].map((index) => layout.layers[index] ?? '').concat(layout.config));
-  let config: Buffer | undefined;
-  const push: Push = {
-    wants: (digest) => missing.has(blobName(digest)),
-    onBlob: async (digest, size, content) => {
-      const name = blobName(digest);
-      if (name === layout.config) {
-        config = await readBuffer(content);
-      } else if (missing.has(name)) {
-        const layer = { index: layout.layers.indexOf(name), size, content };
-        await onLayer(engine.info.store === 'layers' ? await unpacked(layer, image) : layer);
-      }
-      missing.delete(name);
-    },
-    ...(engine.info.store === 'layers' && { holds: true, maxBytes: MAX_HELD }),
-  };
-  await receive(engine, reference, push, signal);
-  const layers = config && texts(object(parse(config)['rootfs'])['diff_ids']);
-  const whole = missing.size === 0 && layers?.join() === image.layers.join();
-  if (config === undefined || !whole || blobName(digestOf(config)) !== layout.config) {
-    throw new NotPushedError();
-  }
-  return config;
-}
-
-/** @throws NotPushedError when it is not that layer of the image. */
-async function unpacked({ index, content }: SavedLayer, image: ImageDetails): Promise<SavedLayer> {
-  const packed = await readBuffer(content);
-  const layer = await promisify(gunzip)(packed, { maxOutputLength: 2 * MAX_HELD }).catch((cause: unknown) => {
-    throw new NotPushedError(undefined, { cause });
-  });
-  if (digestOf(layer) !== image.layers[index]) {
-    throw new NotPushedError();
-  }
-  return { index, size: layer.length, content: Readable.from([layer]) };
-}
-
 interface Push {
   /** Whether a blob is to be pushed. */
   readonly wants: (digest: string) => boolean;
   /** Called for one blob after the other; reads `content` to its end. */
   readonly onBlob: (digest: string, size: number, content: AsyncIterable<Uint8Array>) => Promise<void>;
-  /** Blobs that come before their digests are told are held until then; otherwise they go nowhere. */
-  readonly holds?: boolean;
-  /** Bytes of such blobs after which it is given up. */
-  readonly maxBytes?: number;
-  /** Milliseconds after which it is given up. */
-  readonly limitMs?: number;
+  /**
+   * Whether so many bytes of blobs are held that come before their digests are told; false gives the push up. Without it
+   * they go nowhere.
+   */
+  readonly holds?: (bytes: number) => boolean;
+  /** Milliseconds in which the engine has to come. */
+  readonly comesWithinMs: number;
 }
+
+const wantsNothing: Push = {
+  wants: () => false,
+  onBlob: () => Promise.resolve(),
+  comesWithinMs: COMES_WITHIN_MS,
+};
 
 /**
  * Where an engine pushes to: a port, and a name on it that is a secret between the two, so that no other program of this
@@ -187,8 +326,7 @@ async function receive(engine: DockerEngine, reference: string, push: Push, sign
     stop.abort();
   };
   const release = onAbort(signal, () => stop.abort(signal.reason));
-  const late = setTimeout(() => fail(new NotPushedError()), COMES_WITHIN_MS);
-  const tooLate = push.limitMs === undefined ? undefined : setTimeout(() => fail(new NotLearnedError()), push.limitMs);
+  const late = setTimeout(() => fail(new NotPushedError()), push.comesWithinMs);
   let turn = Promise.resolve();
   const server = http.createServer((request, response) => {
     clearTimeout(late);
@@ -216,7 +354,6 @@ async function receive(engine: DockerEngine, reference: string, push: Push, sign
     throw failure ?? (signal.aborted ? error : new NotPushedError(undefined, { cause: error }));
   } finally {
     clearTimeout(late);
-    clearTimeout(tooLate);
     release();
     server.closeAllConnections();
     server.close();
@@ -275,17 +412,17 @@ class Uploads {
 
   /** Returns how many bytes there were. */
   async take(place: string, content: AsyncIterable<Buffer>): Promise<number> {
-    const { holds = false, maxBytes = Infinity } = this.#push;
+    const { holds } = this.#push;
     const chunks: Buffer[] = [];
     let bytes = 0;
     try {
       for await (const chunk of content) {
         bytes += chunk.length;
         this.#bytes += chunk.length;
-        if (this.#bytes > maxBytes) {
+        if (holds?.(this.#bytes) === false) {
           throw new NotLearnedError();
         }
-        if (holds) {
+        if (holds !== undefined) {
           chunks.push(chunk);
         }
       }
@@ -296,8 +433,11 @@ class Uploads {
     return bytes;
   }
 
+  /** What was held of one of them. It is not kept any longer. */
   taken(place: string): Buffer | undefined {
-    return this.#held.get(place);
+    const held = this.#held.get(place);
+    this.#held.delete(place);
+    return held;
   }
 }
 

@@ -1,27 +1,15 @@
-import type { Readable } from 'node:stream';
 import { formatNumber, t } from '../l10n';
 import { DeployError, LABEL, throwIfCancelled, toDeployError } from '../model';
 import type { DockerEngine } from './engine';
 import { abortReason } from './errors';
 import { ImageCatalogue } from './imageCatalogue';
 import { inspectStored } from './imageStore';
-import { type ImageDetails, inspectImage, layerSizes, listImageSummaries, removeImage, tagImage } from './images';
+import { type ImageDetails, inspectImage, listImageSummaries, removeImage, tagImage } from './images';
+import { ImageSource } from './imageSource';
 import { ConnectionLostError, LoadRefusedError } from './load';
-import { blobName } from './ociLayout';
 import { endOfPart, INCOMING, likelySpeed, sum } from './parts';
 import { presentLayers } from './presentLayers';
 import { findSameImage, hasSameContent } from './sameImage';
-import { learnLayers, MAX_HELD, NotLearnedError, NotPushedError, pushedLayout, readPushed } from './pushedImage';
-import {
-  openSaved,
-  readLayout,
-  readSaved,
-  SavedAhead,
-  type SavedLayer,
-  type SavedLayout,
-  sourceFailure,
-  UnknownLayerError,
-} from './savedImage';
 import { blobDigests, sendImage, type SentBytes } from './sendImage';
 
 /** Milliseconds for taking temporary names away after a failure. */
@@ -93,7 +81,8 @@ export async function transferImage(
     });
   }
   try {
-    return await new Transfer(source, target, reference, image, options, signal, lookUp).run();
+    const from = new ImageSource(source, reference, image, signal);
+    return await new Transfer(from, target, image, options, lookUp, signal).run();
   } catch (error) {
     throw transferError(target, signal.aborted ? abortReason(signal, target.description) : error);
   }
@@ -132,16 +121,12 @@ class IncompleteError extends Error {
 type Trust = 'target' | 'own' | 'nothing';
 
 class Transfer {
-  readonly #source: DockerEngine;
+  readonly #source: ImageSource;
   readonly #target: DockerEngine;
-  readonly #reference: string;
   readonly #image: ImageDetails;
   readonly #options: TransferOptions;
-  readonly #signal: AbortSignal;
   readonly #lookUp: LayerLookUp;
-  #layout: SavedLayout | undefined;
-  /** Bytes of each layer before compression, where that is known. */
-  #sizes: readonly number[] | undefined;
+  readonly #signal: AbortSignal;
   /** Lowest layers that the target had before anything was sent. */
   #skipped: number | undefined;
   /** Lowest layers that the target has by now. */
@@ -161,37 +146,23 @@ class Transfer {
   #inParts = false;
   /** Why less is relied on than in the beginning. */
   #reason: string | undefined;
-  #ahead: SavedAhead | undefined;
-  /** An archive was read, or is. */
-  #opened = false;
-  /** The source pushes single layers to here. */
-  #pushes: boolean;
-  /** Where things are in what a source that keeps layers pushes. */
-  #pushed: Promise<SavedLayout | undefined> | undefined;
-  /** The source would push if it had once compressed all layers. */
-  #mayLearn = false;
   /** Bytes of the layers that the target has, where its images have to say it. */
   #bytesThere: readonly number[] | undefined;
-  /** Ends with the transfer. */
-  readonly #over = new AbortController();
 
   constructor(
-    source: DockerEngine,
+    source: ImageSource,
     target: DockerEngine,
-    reference: string,
     image: ImageDetails,
     options: TransferOptions,
-    signal: AbortSignal,
     lookUp: LayerLookUp,
+    signal: AbortSignal,
   ) {
     this.#source = source;
     this.#target = target;
-    this.#reference = reference;
     this.#image = image;
     this.#options = options;
-    this.#signal = signal;
     this.#lookUp = lookUp;
-    this.#pushes = source.isHere;
+    this.#signal = signal;
   }
 
   /** When it returns, the image is complete on the target under its final tag. */
@@ -199,8 +170,9 @@ class Transfer {
     try {
       const result = await this.#bringInSpiteOfLosses();
       await this.#removeNames(this.#parts);
-      if (this.#mayLearn) {
-        this.#options.onSpareTime?.((spare) => learnLayers(this.#source, this.#reference, spare));
+      const spareWork = await this.#source.close();
+      if (spareWork !== undefined) {
+        this.#options.onSpareTime?.(spareWork);
       }
       return result;
     } catch (error) {
@@ -208,9 +180,7 @@ class Transfer {
       await this.#removeNames(isLost(error) ? new Set() : this.#parts);
       throw error;
     } finally {
-      this.#over.abort();
-      await this.#pushed;
-      this.#ahead?.drop();
+      await this.#source.close();
     }
   }
 
@@ -246,22 +216,10 @@ class Transfer {
       this.#skipped ??= this.#image.layers.length;
       return this.#result();
     }
-    await this.#prepareSource();
+    await this.#source.prepare();
     await this.#sendMissing(catalogue);
     await tagImage(this.#target, temporaryTag, finalTag, this.#signal);
     return this.#result();
-  }
-
-  async #prepareSource(): Promise<void> {
-    if (this.#source.info.store === 'containerd') {
-      // It hands layers out as it keeps them, often compressed: only the table of contents tells which is which.
-      this.#layout ??= await this.#readLayout();
-    } else if (this.#pushes) {
-      this.#pushed ??= this.#lookAtPushed();
-    } else {
-      this.#saveAhead();
-    }
-    this.#sizes ??= this.#layout?.sizes ?? (await this.#readSizes());
   }
 
   /** When it returns, the image is complete on the target under its temporary tag. */
@@ -271,9 +229,8 @@ class Transfer {
       this.#bytesThere = await catalogue.layerBytes(this.#image.layers, this.#have);
       const first = this.#skipped === undefined;
       this.#skipped ??= this.#have;
-      if (this.#sizes === undefined && this.#image.layers.length - this.#have > 1) {
-        this.#layout = await this.#readLayout();
-        this.#sizes = this.#layout.sizes;
+      if (this.#image.layers.length - this.#have > 1) {
+        await this.#source.measure();
       }
       if (first) {
         await this.#refuseFullDisk();
@@ -300,8 +257,8 @@ class Transfer {
     if (this.#trust === 'target') {
       const wanted = {
         image: this.#image,
-        digests: blobDigests(this.#image, this.#layout),
-        sizes: this.#sizes,
+        digests: blobDigests(this.#image, this.#source.layout),
+        sizes: this.#source.sizes,
         reference: this.#options.finalTag,
       };
       return this.#lookUp(this.#target, wanted, catalogue, this.#signal);
@@ -352,12 +309,12 @@ class Transfer {
     if (this.#trust === 'nothing') {
       return this.#image.layers.length;
     }
-    const end = endOfPart(this.#sizes, this.#have, this.#bytesPerMs ?? 0);
+    const end = endOfPart(this.#source.sizes, this.#have, this.#bytesPerMs ?? 0);
     if (this.#bytesPerMs !== undefined || end >= this.#image.layers.length) {
       return end;
     }
     this.#bytesPerMs = likelySpeed(await this.#target.ping(this.#signal));
-    return endOfPart(this.#sizes, this.#have, this.#bytesPerMs);
+    return endOfPart(this.#source.sizes, this.#have, this.#bytesPerMs);
   }
 
   #result(): TransferResult {
@@ -374,7 +331,7 @@ class Transfer {
   /** Sends what lies between the layers that the target has and these, and looks whether they are there then. */
   async #send(upTo: number, tag: string): Promise<void> {
     this.#tagUsed ||= tag === this.#options.temporaryTag;
-    await this.#sendInAnyLayout(upTo, tag);
+    await this.#sendInAnyWay(upTo, tag);
     const loaded = await inspectStored(this.#target, tag, this.#signal);
     if (loaded === undefined || !this.#isPart(loaded.image, upTo)) {
       throw new IncompleteError(t('The layers on the host were not those of the image.'));
@@ -394,43 +351,41 @@ class Transfer {
     return hasSameContent(image, { ...this.#image, layers: this.#image.layers.slice(0, upTo) });
   }
 
-  async #sendInAnyLayout(upTo: number, tag: string): Promise<void> {
-    try {
-      await this.#sendOnce(upTo, tag);
-    } catch (error) {
-      const unknown = error instanceof UnknownLayerError && this.#layout === undefined;
-      if (!(error instanceof NotPushedError || unknown)) {
-        throw error;
+  async #sendInAnyWay(upTo: number, tag: string): Promise<void> {
+    for (;;) {
+      try {
+        await this.#sendOnce(upTo, tag);
+        return;
+      } catch (error) {
+        if (!(await this.#source.readOtherwise(error))) {
+          throw error;
+        }
       }
-      this.#pushes = false;
-      if (unknown || this.#source.info.store === 'containerd') {
-        this.#layout = await this.#readLayout();
-      }
-      await this.#sendOnce(upTo, tag);
     }
   }
 
   async #sendOnce(upTo: number, tag: string): Promise<void> {
-    const pushed = await this.#pushedPart(upTo);
+    const { read, layout } = await this.#source.reading({
+      have: this.#have,
+      upTo,
+      needsNoSizes: this.#target.info.store === 'layers',
+      bytesThere: this.#bytesThere,
+    });
     const before = { bytes: this.#sentBytes, rawBytes: this.#sentRawBytes };
     const begin = performance.now();
     const { rawBytes } = await sendImage(
       {
-        source: this.#source,
+        source: this.#source.engine,
         target: this.#target,
-        read: (...from) => this.#readSource(pushed?.table, ...from),
+        read,
         image: this.#image,
-        layout: pushed?.sent ?? this.#layout,
+        layout,
         have: this.#have,
         upTo,
         tag,
         onProgress: (sent) => {
           this.#sentBytes = before.bytes + sent.bytes;
           this.#sentRawBytes = before.rawBytes + sent.rawBytes;
-          if (upTo < this.#image.layers.length) {
-            // The source is done with writing this one out, and has time for the next.
-            this.#saveAhead();
-          }
           this.#tellProgress(sent);
         },
       },
@@ -442,7 +397,8 @@ class Transfer {
   /** @param now bytes of the part under way. */
   #tellProgress(now: SentBytes): void {
     const skipped = this.#skipped ?? 0;
-    const left = this.#sizes === undefined ? undefined : sum(this.#sizes.slice(this.#have)) - now.rawBytes;
+    const { sizes } = this.#source;
+    const left = sizes === undefined ? undefined : sum(sizes.slice(this.#have)) - now.rawBytes;
     this.#options.onProgress({
       bytes: this.#sentBytes,
       totalBytes: estimate(this.#sentBytes, this.#sentRawBytes, left),
@@ -453,110 +409,9 @@ class Transfer {
     });
   }
 
-  /** Asks for the archive that is needed next. An engine with containerd's store has it at hand at any time. */
-  #saveAhead(): void {
-    if (this.#source.info.store === 'layers') {
-      this.#ahead ??= new SavedAhead(this.#source, this.#reference);
-    }
-  }
-
-  /**
-   * Where things are in what a source that keeps layers pushes. `docker save` is asked as soon as that is known to be the
-   * better way: when there is much that the source would have to compress first, or when it does not reach this process.
-   */
-  async #lookAtPushed(): Promise<SavedLayout | undefined> {
-    const signal = AbortSignal.any([this.#signal, this.#over.signal]);
-    try {
-      return await pushedLayout(this.#source, this.#reference, this.#image, signal);
-    } catch (error) {
-      this.#pushes = false;
-      if (!signal.aborted && !this.#opened) {
-        this.#saveAhead();
-      }
-      this.#mayLearn = error instanceof NotLearnedError;
-      return undefined;
-    }
-  }
-
-  /**
-   * What lies between the layers that the target has and these, where the source pushes it: as it is pushed, and as it is
-   * sent on. Undefined where the archive is the better way.
-   */
-  async #pushedPart(upTo: number): Promise<{ readonly table: SavedLayout; readonly sent: SavedLayout } | undefined> {
-    if (!this.#pushes) {
-      return undefined;
-    }
-    if (this.#source.info.store === 'containerd') {
-      return this.#layout && { table: this.#layout, sent: this.#layout };
-    }
-    const isLittle = this.#sizes !== undefined && sum(this.#sizes.slice(this.#have, upTo)) < MAX_HELD;
-    // containerd's store goes by the sizes that it is told, and hands nothing on whose size is another.
-    const sizes = this.#target.info.store === 'layers' ? [] : this.#bytesThere;
-    const isDescribed = this.#target.info.store === 'layers' || sizes?.length === this.#have;
-    const table = isLittle && isDescribed ? await this.#pushed : undefined;
-    const layers = this.#image.layers.map(blobName);
-    return table && { table, sent: { layers, config: blobName(this.#image.id), sizes: sizes ?? [] } };
-  }
-
-  async #readSource(
-    pushed: SavedLayout | undefined,
-    wanted: ReadonlySet<number>,
-    onLayer: (layer: SavedLayer) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<Buffer> {
-    if (pushed !== undefined) {
-      return readPushed(this.#source, this.#reference, this.#image, pushed, wanted, onLayer, signal);
-    }
-    const saved = await this.#openSaved(signal);
-    return readSaved(saved, this.#image.layers, this.#image.id, this.#layout, onLayer);
-  }
-
-  async #openSaved(signal: AbortSignal): Promise<Readable> {
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    this.#opened = true;
-    try {
-      if (ahead !== undefined) {
-        return await ahead.take(signal);
-      }
-    } catch (error) {
-      // There may have been too little room for two archives at once.
-      if (signal.aborted) {
-        throw error;
-      }
-    }
-    return openSaved(this.#source, this.#reference, signal);
-  }
-
-  async #readLayout(): Promise<SavedLayout> {
-    if (this.#pushes && this.#source.info.store === 'containerd') {
-      try {
-        return await pushedLayout(this.#source, this.#reference, this.#image, this.#signal);
-      } catch (error) {
-        if (!(error instanceof NotPushedError)) {
-          throw error;
-        }
-        this.#pushes = false;
-      }
-    }
-    try {
-      return await readLayout(await openSaved(this.#source, this.#reference, this.#signal));
-    } catch (error) {
-      throw sourceFailure(this.#source, error, this.#signal);
-    }
-  }
-
-  async #readSizes(): Promise<readonly number[] | undefined> {
-    try {
-      return await layerSizes(this.#source, this.#reference, this.#image.layers.length, this.#signal);
-    } catch (error) {
-      throw sourceFailure(this.#source, error, this.#signal);
-    }
-  }
-
   /** The target unpacks what it has taken in, so that for a while it holds everything twice. */
   async #refuseFullDisk(): Promise<void> {
-    const needed = 2 * sum(this.#sizes?.slice(this.#have) ?? []);
+    const needed = 2 * sum(this.#source.sizes?.slice(this.#have) ?? []);
     const free = needed < SURELY_FITS ? undefined : await this.#options.freeBytes?.(this.#signal);
     if (free !== undefined && free < needed) {
       throw new DeployError(
