@@ -85,12 +85,7 @@ export class ImageSource {
       // It hands layers out as it keeps them, often compressed: only the table of contents tells which is which.
       this.#layout ??= await this.#findLayout();
     } else if (this.#mayPush) {
-      const onMuch = (): void => {
-        if (this.#mayPush) {
-          this.#readAhead();
-        }
-      };
-      this.#push ??= new PushedAhead(this.engine, this.#reference, this.#image, onMuch, this.#signal);
+      this.#push ??= new PushedAhead(this.engine, this.#reference, this.#image, this.#signal);
     } else {
       this.#readAhead();
     }

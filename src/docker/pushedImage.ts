@@ -16,16 +16,10 @@ import type { SavedLayer, SavedLayout } from './savedImage';
 
 /** Milliseconds after which an engine that was told to push here, and did not come, cannot reach this machine's ports. */
 const COMES_WITHIN_MS = 5_000;
+/** The same for an engine that needs about as long for the first byte of its archive. */
+const COMES_SOON_MS = 1_000;
 /** Milliseconds for taking the name away again under which the image was pushed. */
 const CLEAN_UP_MS = 15_000;
-
-/**
- * Milliseconds in which an engine that keeps layers has pushed an image whose layers it knows. Until then nothing is asked
- * of `docker save`, which takes about as long for its first byte.
- */
-const SOON_MS = 1_000;
-/** Compressed bytes of layers that such an engine does not know: fewer than that are no reason to ask for the archive. */
-const FEW_BYTES = 1024 * 1024;
 /** Compressed bytes of layers that are held in memory. */
 const MAX_HELD = 32 * 1024 * 1024;
 /** Bytes that a layer has at the most when it is unpacked, so that it is worth while to have it compressed first. */
@@ -117,13 +111,12 @@ export class PushedAhead {
   readonly #held: Promise<HeldImage>;
   #maxBytes = MAX_HELD;
 
-  /** @param onMuch called once, when the engine has more to compress than a little. */
-  constructor(engine: DockerEngine, reference: string, image: ImageDetails, onMuch: () => void, signal: AbortSignal) {
+  constructor(engine: DockerEngine, reference: string, image: ImageDetails, signal: AbortSignal) {
     this.#engine = engine;
     this.#reference = reference;
     this.#image = image;
     this.#release = onAbort(signal, () => this.#control.abort(signal.reason));
-    this.#held = this.#hold(new Set(), onMuch);
+    this.#held = this.#hold(new Set());
     // It may fail while nobody waits for it.
     this.#held.catch(() => undefined);
   }
@@ -166,44 +159,24 @@ export class PushedAhead {
   }
 
   /** @param wanted names of layers, beside those that the engine does not know. */
-  async #hold(wanted: ReadonlySet<string>, onMuch: () => void = () => undefined): Promise<HeldImage> {
-    const layers = new Map<string, Buffer>();
-    let config: Buffer | undefined;
-    let isMuch = false;
-    const much = (): void => {
-      if (!isMuch) {
-        isMuch = true;
-        onMuch();
-      }
+  async #hold(wanted: ReadonlySet<string>): Promise<HeldImage> {
+    const blobs = new Map<string, Buffer>();
+    const configName = blobName(this.#image.id);
+    const push: Push = {
+      wants: (digest) => {
+        const name = blobName(digest);
+        return (name === configName || wanted.has(name)) && !blobs.has(name);
+      },
+      holds: (bytes) => bytes <= this.#maxBytes,
+      onBlob: async (digest, _size, content) => void blobs.set(blobName(digest), await readBuffer(content)),
+      comesWithinMs: COMES_SOON_MS,
     };
-    const soon = setTimeout(much, SOON_MS);
-    try {
-      const push: Push = {
-        wants: (digest) => digest === this.#image.id || wanted.has(blobName(digest)),
-        holds: (bytes) => {
-          if (bytes > FEW_BYTES) {
-            much();
-          }
-          return bytes <= this.#maxBytes;
-        },
-        onBlob: async (digest, _size, content) => {
-          const blob = await readBuffer(content);
-          if (digest === this.#image.id) {
-            config = blob;
-          } else {
-            layers.set(blobName(digest), blob);
-          }
-        },
-        comesWithinMs: SOON_MS,
-      };
-      const manifests = await receive(this.#engine, this.#reference, push, this.#control.signal);
-      if (config === undefined || digestOf(config) !== this.#image.id) {
-        throw new NotPushedError();
-      }
-      return { layout: layoutOf(manifests, this.#image), config, layers };
-    } finally {
-      clearTimeout(soon);
+    const manifests = await receive(this.#engine, this.#reference, push, this.#control.signal);
+    const config = blobs.get(configName);
+    if (config === undefined || digestOf(config) !== this.#image.id) {
+      throw new NotPushedError();
     }
+    return { layout: layoutOf(manifests, this.#image), config, layers: blobs };
   }
 
   /**
