@@ -2,13 +2,11 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { t } from '../l10n';
-import type { BuildSecret, ServiceConfig } from '../model';
+import type { BuildSecret, Environment, ServiceConfig } from '../model';
 import { quoted } from './complaint';
 import type { WrittenService } from './format';
 import type { Template } from './variables';
 import { fillTemplate, parseEnvFile } from './variables';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Longest env file that is read; a longer one is no env file. */
 const ENV_FILE_LIMIT = 1024 * 1024;

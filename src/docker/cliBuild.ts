@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { t } from '../l10n';
-import { cancelledError, DeployError } from '../model';
+import { cancelledError, DeployError, type Environment } from '../model';
 import type { BuildEvents, BuildSpec } from './buildSpec';
 import type { Vertex } from './buildkitTrace';
 import type { DockerEngine } from './engine';
-import type { Environment } from './localAddress';
 import { onAbort } from './limits';
 
 /** What a build by the docker command ended with. */

@@ -1,15 +1,14 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { t } from '../l10n';
-import { DeployError } from '../model';
+import { DeployError, type Environment } from '../model';
 import type { DockerEngine } from './engine';
 import { DockerError, sentence } from './errors';
 import { imagePath, splitReference } from './images';
 import { jsonLines, lineError, object, optionalText, text } from './json';
 import { StallLimit } from './limits';
-import type { Environment } from './localAddress';
+import { configFolderOf } from './localAddress';
 
 /** A pull that says nothing for so long is stuck, in milliseconds. */
 const PULL_STALL_MS = 120_000;
@@ -33,8 +32,7 @@ export function registryOf(reference: string): string {
  * @throws DeployError 'transfer' when the helper that is named cannot be run.
  */
 export async function registryAuth(registry: string, env: Environment = process.env): Promise<string | undefined> {
-  const folder = env['DOCKER_CONFIG'] ?? path.join(env['HOME'] ?? os.homedir(), '.docker');
-  const content = await readFile(path.join(folder, 'config.json'), 'utf8').catch(() => '{}');
+  const content = await readFile(path.join(configFolderOf(env), 'config.json'), 'utf8').catch(() => '{}');
   const config = object(parse(content));
   const helper = optionalText(object(config['credHelpers'])[registry]) ?? optionalText(config['credsStore']);
   const entry = object(object(config['auths'])[registry]);
