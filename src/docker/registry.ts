@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { t } from '../l10n';
 import { DeployError, type Environment } from '../model';
+import { STARTED } from '../ssh/program';
 import type { DockerEngine } from './engine';
 import { DockerError, sentence } from './errors';
-import { imagePath, splitReference } from './images';
+import { imagePath, splitReference, splitRegistry } from './images';
 import { jsonLines, lineError, object, optionalText, text } from './json';
 import { StallLimit } from './limits';
 import { configFolderOf } from './localAddress';
@@ -19,10 +20,10 @@ const HELPER_LIMIT_MS = 60_000;
 /** Under this name `docker login` keeps the credentials of Docker Hub. */
 const DOCKER_HUB = 'https://index.docker.io/v1/';
 
-/** The registry that an image's name leads to: `ghcr.io`, `localhost:5000`; Docker Hub for a name without one. */
+/** The registry that an image's name leads to: `ghcr.io`, `localhost:5000`; Docker Hub by its own names and for a name without one. */
 export function registryOf(reference: string): string {
-  const [first = '', ...rest] = reference.split('/');
-  return rest.length > 0 && /[.:]|^localhost$/.test(first) ? first : DOCKER_HUB;
+  const { registry } = splitRegistry(reference);
+  return registry === 'docker.io' || registry === 'registry-1.docker.io' ? DOCKER_HUB : registry;
 }
 
 /**
@@ -61,7 +62,7 @@ function fromConfig(entry: Readonly<Record<string, unknown>>): Credentials | und
 function askHelper(name: string, registry: string): Promise<Credentials | undefined> {
   return new Promise((resolve, reject) => {
     const program = `docker-credential-${name}`;
-    const child = execFile(program, ['get'], { timeout: HELPER_LIMIT_MS, windowsHide: true }, (error, stdout) => {
+    const child = execFile(program, ['get'], { ...STARTED, timeout: HELPER_LIMIT_MS }, (error, stdout) => {
       const answer = object(parse(stdout));
       const [username, secret] = [text(answer['Username']), text(answer['Secret'])];
       if (error !== null && 'code' in error && error.code === 'ENOENT') {
