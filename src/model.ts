@@ -36,6 +36,9 @@ export const LABEL = {
   role: 'blue-green.role',
 } as const;
 
+/** Variables of an environment; one that is undefined is not set. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** The stages of a deployment, in order. */
 export const STAGES = [
   'plan',

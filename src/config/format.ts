@@ -99,17 +99,19 @@ const variable = {
       : new Complaint((it) => t('{0} is no name of a variable.', it), t('Use letters, digits and underscores.')),
 };
 
-/** A number or a truth value where a text is meant, taken as it is written. */
+/** A number or a truth value where a text is meant, taken as it is written; a number that would not be is refused. */
 const plainValue: Shape<Template> = {
   schema: { type: ['number', 'boolean'] },
   types: ['number', 'boolean'],
   read(node, report) {
     const value: unknown = node.value;
-    if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-      report(node, t('{0} has more digits than a number can hold.', labelOf(node)), t('Write it in quotes.'));
+    const text = String(value);
+    const unsafe = Number.isInteger(value) && !Number.isSafeInteger(value);
+    if (unsafe || text.length !== node.length) {
+      report(node, t('{0} would become {1}.', labelOf(node), text), t('Write it in quotes.'));
       return undefined;
     }
-    return { value: [String(value)] };
+    return { value: [text] };
   },
 };
 

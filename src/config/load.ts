@@ -1,11 +1,11 @@
 /** A folder's configuration: its bluegreen.json, or its Dockerfile alone, and what the person says on top. */
+import { lstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { t } from '../l10n';
-import type { ServiceConfig, SourcePosition } from '../model';
+import type { Environment, ServiceConfig, SourcePosition } from '../model';
 import { DeployError } from '../model';
 import { Complaint, quoted } from './complaint';
-import type { Environment } from './machine';
 import { absolutePath, kindOfPath } from './machine';
 import { checkDestination, checkHealthPath, checkServiceName } from './names';
 import { nearest } from './nearest';
@@ -136,14 +136,28 @@ export function findService(loaded: Pick<LoadedConfig, 'file' | 'services'>, nam
 
 function findConfigFile(folder: string, named: string | undefined): string | undefined {
   const file = path.resolve(folder, named ?? CONFIG_FILE_NAME);
-  return named !== undefined || kindOfPath(file) !== undefined ? file : undefined;
+  return named !== undefined || !isAbsent(file) ? file : undefined;
+}
+
+/** What is there but cannot be looked at, such as a link that leads nowhere, is not absent. */
+function isAbsent(file: string): boolean {
+  try {
+    lstatSync(file);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
 }
 
 async function readConfigFile(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    // A pipe might never end.
+    if (kindOfPath(file) === 'file') {
+      return await readFile(file, 'utf8');
+    }
+    throw new Error(t('It is no file.'));
   } catch (error) {
-    const missing = kindOfPath(file) === undefined;
+    const missing = isAbsent(file);
     throw new DeployError(
       'config',
       missing ? t('There is no file {0}.', quoted(file)) : t('Cannot read {0}.', quoted(file)),

@@ -1,14 +1,12 @@
 /** What a written service names outside of its file is looked up on this machine: paths, env files, variables. */
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { t } from '../l10n';
-import type { BuildSecret, ServiceConfig } from '../model';
+import type { BuildSecret, Environment, ServiceConfig } from '../model';
 import { quoted } from './complaint';
 import type { WrittenService } from './format';
 import type { Template } from './variables';
 import { fillTemplate, parseEnvFile } from './variables';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Longest env file that is read; a longer one is no env file. */
 const ENV_FILE_LIMIT = 1024 * 1024;
@@ -171,20 +169,42 @@ function checkBuildPaths(context: string, dockerfile: string, report: MissingRep
   }
 }
 
+/**
+ * A file that a configuration names, which may be a stranger's: a device or a pipe, which might never end, counts as
+ * unreadable, like whatever cannot be read (undefined).
+ */
+function readShortFile(file: string, limit: number): Buffer | 'too long' | undefined {
+  let handle: number | undefined;
+  try {
+    // Opening a pipe would wait for its writer; Windows has neither such files nor the flag.
+    handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!fstatSync(handle).isFile()) {
+      return undefined;
+    }
+    const content = Buffer.alloc(limit + 1);
+    const length = readSync(handle, content);
+    return length > limit ? 'too long' : content.subarray(0, length);
+  } catch {
+    return undefined;
+  } finally {
+    if (handle !== undefined) {
+      closeSync(handle);
+    }
+  }
+}
+
 function readEnvFile(
   file: string,
   place: readonly (string | number)[],
   environment: Environment,
   report: MissingReport,
 ): ReadonlyMap<string, string> {
-  let text: string;
-  try {
-    if (statSync(file).size > ENV_FILE_LIMIT) {
-      report('environment', place, t('{0} is too long for an env file.', quoted(file)));
-      return new Map();
-    }
-    text = readFileSync(file, 'utf8');
-  } catch {
+  const text = readShortFile(file, ENV_FILE_LIMIT);
+  if (text === 'too long') {
+    report('environment', place, t('{0} is too long for an env file.', quoted(file)));
+    return new Map();
+  }
+  if (text === undefined) {
     report(
       'environment',
       place,
@@ -193,7 +213,7 @@ function readEnvFile(
     );
     return new Map();
   }
-  const { values, wrong } = parseEnvFile(text, environment);
+  const { values, wrong } = parseEnvFile(text.toString(), environment);
   for (const line of wrong) {
     report('environment', { file, line }, t('This line is no variable.'), t('Write NAME=value.'));
   }

@@ -13,6 +13,7 @@ const SERVICE_NAME_LIMIT = 63;
 export const SERVICE_NAME_PATTERN = '^(?=.{1,63}$)[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*$';
 const SERVICE_NAME = new RegExp(SERVICE_NAME_PATTERN);
 
+/** Whether a name may be a service's, and so the beginning of its containers' names. */
 export function isServiceName(name: string): boolean {
   return SERVICE_NAME.test(name);
 }

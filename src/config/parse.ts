@@ -2,11 +2,10 @@
 import type { Node, ParseError } from './jsonc';
 import { findNodeAtLocation, getNodePath, parseTree, printParseErrorCode } from './jsonc';
 import path from 'node:path';
-import type { ServiceConfig, SourcePosition } from '../model';
+import type { Environment, ServiceConfig, SourcePosition } from '../model';
 import { t } from '../l10n';
 import { findConflicts } from './conflicts';
 import { fileFormat } from './format';
-import type { Environment } from './machine';
 import { toServiceConfig } from './machine';
 import type { ConfigProblem } from './problems';
 import { Positions } from './problems';

@@ -9,6 +9,7 @@ export interface ServicePlace {
   readonly length: number;
 }
 
+/** The services of a bluegreen.json, however broken the rest of its text is, with their places. */
 export function servicePlaces(text: string): ServicePlace[] {
   const root = parseTree(text, [], { allowTrailingComma: true });
   const services = root && findNodeAtLocation(root, ['services']);
@@ -27,6 +28,7 @@ export interface PlaceInConfig {
   readonly word: { readonly offset: number; readonly length: number } | undefined;
 }
 
+/** What an offset of a bluegreen.json's text is in. */
 export function placeAt(text: string, offset: number): PlaceInConfig {
   const { path, isAtPropertyKey, previousNode } = getLocation(text, offset);
   const inWord =

@@ -38,10 +38,12 @@ export interface Field<T> {
 type ValueOf<S> = S extends Shape<infer T> ? T : never;
 type FieldsOf<F> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
 
+/** A key that may be left out, and then says nothing. */
 export function optional<T>(shape: Shape<T>, description: string): Field<T | undefined> {
   return { shape, description, fallback: undefined };
 }
 
+/** A key that, left out, is read as if `fallback` were written. */
 export function withDefault<T>(shape: Shape<T>, description: string, fallback: Json): Field<T> {
   return { shape, description, fallback };
 }
@@ -69,6 +71,7 @@ export function matching(
   );
 }
 
+/** One of a few texts. */
 export function choice<const T extends string>(choices: readonly T[]): Shape<T> {
   const listed = choices.map((one) => `"${one}"`).join(', ');
   return {

@@ -2,6 +2,7 @@
 import { Complaint } from './complaint';
 import { VARIABLE_PATTERN } from './names';
 import { t } from '../l10n';
+import type { Environment } from '../model';
 
 /** A text with references in it, in pieces. */
 export type Template = readonly (string | { readonly variable: string })[];
@@ -37,7 +38,7 @@ export function parseTemplate(written: string): Template | Complaint {
 /** The whole text, or the names of the variables that are not set. */
 export function fillTemplate(
   template: Template,
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
 ): string | { readonly missing: readonly string[] } {
   const missing: string[] = [];
   const pieces = template.map((piece) => {
@@ -60,7 +61,7 @@ export function fillTemplate(
  */
 export function parseEnvFile(
   text: string,
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
 ): { readonly values: ReadonlyMap<string, string>; readonly wrong: readonly number[] } {
   const values = new Map<string, string>();
   const wrong: number[] = [];

@@ -6,8 +6,9 @@ import { formatNumber, t } from '../l10n';
 import { DeployError, throwIfCancelled, toDeployError } from '../model';
 import { buildError } from './buildError';
 import { BuildLog } from './buildLog';
-import type { BuildEvents, BuildSpec, LogLevel } from './buildSpec';
-import { readTrace } from './buildkitTrace';
+import { secretHider } from './buildSecrets';
+import { type BuildEvents, type BuildSpec, type LogLevel, SILENCE_LIMIT_MS, silenceLimit } from './buildSpec';
+import { readTrace, type Vertex } from './buildkitTrace';
 import { buildWithDockerCommand, needsDockerCommand } from './cliBuild';
 import { contextArchive, ContextCount, type ContextRequest } from './context';
 import { parseDockerfile } from './dockerfile';
@@ -15,10 +16,7 @@ import { readIgnoreRules } from './dockerignore';
 import { compareVersions, type DockerEngine } from './engine';
 import { DockerError } from './errors';
 import { jsonLines, lineError, object, text } from './json';
-import { StallLimit } from './limits';
-
-/** A step may compute for long without a word, but not for ever: milliseconds. */
-const SILENCE_LIMIT_MS = 60 * 60_000;
+import type { StallLimit } from './limits';
 
 /**
  * Builds an image with the engine's BuildKit and returns its id or name. The context is sent while it is read. Aborting the
@@ -36,6 +34,10 @@ export async function buildImage(
   refuseBrokenBuilder(engine);
   const source = await readSource(spec);
   const hide = secretHider(spec.args);
+  const hidden = (message: string, failed: readonly Vertex[]) => ({
+    message: hide(message),
+    failed: failed.map((vertex) => ({ ...vertex, error: hide(vertex.error) })),
+  });
   let foreignProgram = false;
   const say = (line: string, level: LogLevel): void => {
     foreignProgram ||= FOREIGN_PROGRAM.test(line);
@@ -51,7 +53,7 @@ export async function buildImage(
     if (failure !== undefined) {
       refuseForeignProgram(failure.message);
       const instructions = parseDockerfile(source.content);
-      throw buildError({ ...failure, message: hide(failure.message), dockerfile: spec.dockerfile, instructions });
+      throw buildError({ ...hidden(failure.message, failure.failed), dockerfile: spec.dockerfile, instructions });
     }
     return spec.tag;
   }
@@ -62,19 +64,14 @@ export async function buildImage(
   let archiveError: Error | undefined;
   archive.once('error', (error) => (archiveError = error));
   archive.once('end', () => tellContext(count, events));
-  const stall = new StallLimit(
-    signal,
-    SILENCE_LIMIT_MS,
-    () => new DeployError('build', t('The build has said nothing for an hour.')),
-  );
+  const stall = silenceLimit(signal);
   try {
     const answer = await engine.stream(buildRequest(spec, source.name, archive), stall.signal, SILENCE_LIMIT_MS);
     const { id, failure } = await readAnswer(answer, log, stall);
     if (failure !== undefined) {
       refuseForeignProgram(failure);
       throw buildError({
-        message: hide(failure),
-        failed: log.failed.map((vertex) => ({ ...vertex, error: hide(vertex.error) })),
+        ...hidden(failure, log.failed),
         dockerfile: spec.dockerfile,
         instructions: parseDockerfile(source.content),
       });
@@ -237,21 +234,6 @@ async function readAnswer(
     }
   }
   return { id, failure };
-}
-
-const SECRET_NAME = /secret|token|passw|pwd|credential|auth|private|api_?key|_key$/i;
-const SHORTEST_SECRET = 4;
-
-/**
- * BuildKit puts the values of build arguments into the names of steps. Those that look secret by their name are blotted
- * out of everything that is shown.
- */
-function secretHider(args: Readonly<Record<string, string>>): (line: string) => string {
-  const secrets = Object.entries(args)
-    .filter(([name, value]) => SECRET_NAME.test(name) && value.length >= SHORTEST_SECRET)
-    .map(([, value]) => value)
-    .sort((a, b) => b.length - a.length);
-  return (line) => secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), line);
 }
 
 function megabytes(bytes: number): string {

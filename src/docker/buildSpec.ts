@@ -1,5 +1,7 @@
 /** What is asked of a build, and what it says while it runs. */
-import type { BuildSecret } from '../model';
+import { t } from '../l10n';
+import { type BuildSecret, DeployError } from '../model';
+import { StallLimit } from './limits';
 
 export interface BuildSpec {
   /** Folder, absolute. */
@@ -24,4 +26,13 @@ export type LogLevel = 'info' | 'warning' | 'error';
 export interface BuildEvents {
   log(text: string, level: LogLevel): void;
   step?(done: number, total: number): void;
+}
+
+/** A step may compute for long without a word, but not for ever: milliseconds. */
+export const SILENCE_LIMIT_MS = 60 * 60_000;
+
+/** The limit for a build that says nothing. */
+export function silenceLimit(signal: AbortSignal): StallLimit {
+  const tooQuiet = (): DeployError => new DeployError('build', t('The build has said nothing for an hour.'));
+  return new StallLimit(signal, SILENCE_LIMIT_MS, tooQuiet);
 }

@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { t } from '../l10n';
-import { cancelledError, DeployError } from '../model';
-import type { BuildEvents, BuildSpec } from './buildSpec';
+import { DeployError, type Environment } from '../model';
+import { endProgram, STARTED } from '../ssh/program';
+import { looksSecret } from './buildSecrets';
+import { type BuildEvents, type BuildSpec, silenceLimit } from './buildSpec';
 import type { Vertex } from './buildkitTrace';
 import type { DockerEngine } from './engine';
-import type { Environment } from './localAddress';
+import { abortReason } from './errors';
 import { onAbort } from './limits';
 
 /** What a build by the docker command ended with. */
@@ -29,7 +31,7 @@ export function needsDockerCommand(spec: BuildSpec, dockerfile: string): boolean
 
 /**
  * Builds with `docker build`, which must be installed here. Secrets go by their file or by the name of their variable,
- * never by their value. Returns undefined when the image is built, and why not otherwise.
+ * never by their value; so do build arguments that look secret, as everybody on this machine can read command lines. Returns undefined when the image is built, and why not otherwise.
  * @throws DeployError 'build' when the command, or its buildx, is not there; 'cancelled'.
  */
 export async function buildWithDockerCommand(
@@ -45,46 +47,68 @@ export async function buildWithDockerCommand(
       hint: t('Build on this machine: "transfer": "ssh" in bluegreen.json.'),
     });
   }
-  const child = spawn('docker', commandLine(spec), {
+  const hidden = hiddenArgs(spec.args, env);
+  const child = spawn('docker', commandLine(spec, hidden), {
+    ...STARTED,
     // BuildKit of this very engine, and an image without attestations, as one built without the command.
     env: {
       ...env,
+      ...hidden,
       ...cliEnvironment,
       DOCKER_BUILDKIT: '1',
       BUILDX_BUILDER: 'default',
       BUILDX_NO_DEFAULT_ATTESTATIONS: '1',
     },
     stdio: ['ignore', 'pipe', 'pipe'],
-    windowsHide: true,
+    // A group of its own, so that buildx, which does the work, ends with it.
+    detached: process.platform !== 'win32',
   });
-  const release = onAbort(signal, () => child.kill('SIGTERM'));
+  const stall = silenceLimit(signal);
+  const release = onAbort(stall.signal, () => endProgram(child));
   const progress = new PlainProgress(events);
   for (const output of [child.stdout, child.stderr]) {
-    createInterface(output).on('line', (line) => progress.add(line));
+    createInterface(output).on('line', (line) => {
+      stall.alive();
+      progress.add(line);
+    });
   }
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once('error', (error) => reject(commandMissing(error)));
       child.once('close', resolve);
     });
-    if (signal.aborted) {
-      throw cancelledError();
+    if (stall.signal.aborted) {
+      throw abortReason(stall.signal, engine.description);
     }
     return code === 0 ? undefined : progress.failure();
   } finally {
     release();
+    stall.end();
   }
 }
 
-function commandLine(spec: BuildSpec): string[] {
+/** Variables that docker and its builder are steered by. */
+const STEERING = /^(?:DOCKER|BUILDX|BUILDKIT|SSH|OTEL)_/;
+
+/** Arguments that are given by the name of a variable alone; none that would mean something else to the command itself. */
+function hiddenArgs(args: BuildSpec['args'], env: Environment): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(args).filter(
+      ([name, value]) => looksSecret(name) && !STEERING.test(name) && (env[name] ?? value) === value,
+    ),
+  );
+}
+
+function commandLine(spec: BuildSpec, hidden: BuildSpec['args']): string[] {
   const { context, dockerfile, target, platform, args, labels, secrets = {}, ssh = false, tag } = spec;
-  const pairs = (flag: string, values: Readonly<Record<string, string>>): string[] =>
-    Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${value}`]);
   return [
     'build',
     ...['--progress', 'plain', '--file', dockerfile, '--tag', tag],
-    ...pairs('--build-arg', args),
-    ...pairs('--label', labels),
+    ...Object.entries(args).flatMap(([name, value]) => [
+      '--build-arg',
+      Object.hasOwn(hidden, name) ? name : `${name}=${value}`,
+    ]),
+    ...Object.entries(labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
     ...(target === undefined ? [] : ['--target', target]),
     ...(platform === undefined ? [] : ['--platform', platform]),
     ...Object.entries(secrets).flatMap(([id, from]) => [

@@ -2,11 +2,12 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { t } from '../l10n';
-import { DeployError, throwIfCancelled } from '../model';
+import { DeployError, type Environment, throwIfCancelled } from '../model';
 import type { HostTransport } from '../ssh/transport';
 import { DockerEngine, type EngineLink } from './engine';
-import { type EngineAddress, type Environment, localAddresses } from './localAddress';
-import { lookForCause, type RemoteFindings, unreachableError } from './remoteCause';
+import { DockerError } from './errors';
+import { type EngineAddress, localAddresses } from './localAddress';
+import { DIAL_STDIO, lookForCause, type RemoteFindings, unreachableError } from './remoteCause';
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const MAX_LOCAL_STREAMS = 64;
@@ -24,6 +25,7 @@ export async function connectLocalEngine(signal: AbortSignal, env: Environment =
   const addresses = await localAddresses(env);
   const failures: string[] = [];
   let denied: string | undefined;
+  let refusal: DockerError | undefined;
   for (const address of addresses) {
     try {
       return await DockerEngine.open(localLink(address), signal);
@@ -33,6 +35,8 @@ export async function connectLocalEngine(signal: AbortSignal, env: Environment =
       failures.push(`${addressText(address)}: ${message}`);
       if (code === 'EACCES') {
         denied ??= addressText(address);
+      } else if (error instanceof DockerError) {
+        refusal ??= error;
       }
     }
   }
@@ -42,6 +46,9 @@ export async function connectLocalEngine(signal: AbortSignal, env: Environment =
       hint: t('Run `sudo usermod -aG docker $USER`, then log out and in again.'),
       detail,
     });
+  }
+  if (refusal !== undefined) {
+    throw new DeployError('docker-unreachable', refusal.message, { detail, cause: refusal });
   }
   throw new DeployError('docker-unreachable', t('Docker is not running on this machine.'), {
     hint: t('Start Docker (Docker Desktop, or `sudo systemctl start docker`), then try again.'),
@@ -86,12 +93,20 @@ function localLink(address: EngineAddress, description = t('this machine')): Eng
   };
 }
 
-/** Over TLS the docker command finds its certificates itself, in the way that led here. */
-function cliEnvironment(address: EngineAddress): Readonly<Record<string, string>> {
+/**
+ * Over TLS the docker command finds its certificates itself, in the way that led here: by the context, or by the
+ * variables that are set already.
+ */
+function cliEnvironment(address: EngineAddress): Environment {
+  const clean = { DOCKER_TLS: undefined, DOCKER_TLS_VERIFY: undefined, DOCKER_CERT_PATH: undefined };
   if (address.kind === 'socket') {
-    return { DOCKER_HOST: `${process.platform === 'win32' ? 'npipe' : 'unix'}://${address.path}` };
+    return { ...clean, DOCKER_HOST: `${process.platform === 'win32' ? 'npipe' : 'unix'}://${address.path}` };
   }
-  return address.tls === undefined ? { DOCKER_HOST: `tcp://${address.host}:${address.port}` } : {};
+  const { host, port, tls: files, context } = address;
+  if (files === undefined) {
+    return { ...clean, DOCKER_HOST: `tcp://${host.includes(':') ? `[${host}]` : host}:${port}` };
+  }
+  return context === undefined ? {} : { ...clean, DOCKER_HOST: undefined, DOCKER_CONTEXT: context };
 }
 
 function openLocal(address: EngineAddress): Duplex {
@@ -145,7 +160,7 @@ export async function connectRemoteEngine(transport: HostTransport, signal: Abor
   throw unreachableError(hostName(transport), findings, last);
 }
 
-/** An engine, or why there is none that way. What makes every way hopeless is thrown. */
+/** An engine, or why there is none that way. What makes every way hopeless is thrown, as is what Docker itself says. */
 async function tryOpen(link: EngineLink, transport: HostTransport, signal: AbortSignal): Promise<DockerEngine | Error> {
   try {
     return await DockerEngine.open(link, signal, FIRST_ANSWER_MS);
@@ -153,6 +168,12 @@ async function tryOpen(link: EngineLink, transport: HostTransport, signal: Abort
     throwIfCancelled(signal);
     if (transport.closed || !(error instanceof Error)) {
       throw error;
+    }
+    if (error instanceof DockerError) {
+      throw new DeployError('docker-unreachable', error.message, {
+        hint: t('Look at it there with `docker version` and `sudo systemctl status docker`.'),
+        cause: error,
+      });
     }
     return error;
   }
@@ -167,7 +188,7 @@ function* otherWays(transport: HostTransport, findings: RemoteFindings): Generat
   if (findings.cliWorks) {
     yield {
       description: hostName(transport),
-      open: () => transport.openCommand('docker system dial-stdio'),
+      open: () => transport.openCommand(DIAL_STDIO),
       maxStreams: MAX_COMMAND_STREAMS,
       onClose: (listener) => transport.onClose(listener),
     };

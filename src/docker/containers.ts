@@ -236,6 +236,7 @@ export async function removeContainer(
   );
 }
 
+/** Says whether Docker starts a container again by itself, from now on. Throws as `DockerEngine.call`. */
 export async function setRestartPolicy(
   engine: DockerEngine,
   id: string,

@@ -1,7 +1,7 @@
 import type { Duplex, Readable } from 'node:stream';
 import Docker from 'dockerode';
 import { t } from '../l10n';
-import type { DeployError } from '../model';
+import type { DeployError, Environment } from '../model';
 import { StreamAgent } from './agent';
 import { abortReason, DockerError, explain } from './errors';
 import { array, object, text, texts, time } from './json';
@@ -39,8 +39,8 @@ export interface EngineLink {
   readonly description: string;
   /** A new stream to the API. Returns at once; a failure is an 'error' on the stream. */
   open(): Duplex;
-  /** What leads the docker command to the same engine; undefined where nothing does. */
-  readonly cliEnvironment?: Readonly<Record<string, string>>;
+  /** Variables that lead the docker command to the same engine; undefined where nothing does. One that is undefined is unset. */
+  readonly cliEnvironment?: Environment;
   /** True when it leads to no other machine, as far as one can see: a container or a virtual machine may still lie between. */
   readonly isHere?: boolean;
   /** Streams that may be open at once. */
@@ -168,8 +168,8 @@ export class DockerEngine {
     return this.#link.isHere === true;
   }
 
-  /** Variables that lead the docker command to this engine; undefined where nothing does. */
-  get cliEnvironment(): Readonly<Record<string, string>> | undefined {
+  /** As `EngineLink.cliEnvironment`. */
+  get cliEnvironment(): Environment | undefined {
     return this.#link.cliEnvironment;
   }
 

@@ -202,11 +202,17 @@ export function fullReference(reference: string): string {
   const [name = ''] = reference.split('@');
   const complete =
     reference.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/') ? reference : `${reference}:latest`;
-  const [first = '', ...rest] = complete.split('/');
-  if (rest.length > 0 && /[.:]|^localhost$/.test(first)) {
-    return complete;
+  const { registry, rest } = splitRegistry(complete);
+  return registry === 'docker.io' && !rest.includes('/') ? `docker.io/library/${rest}` : `${registry}/${rest}`;
+}
+
+/** The registry of a name, and the rest of it. Docker Hub is `docker.io`, as Docker itself calls it. */
+export function splitRegistry(reference: string): { registry: string; rest: string } {
+  const [first = '', ...rest] = reference.split('/');
+  if (rest.length === 0 || !/[.:]|^localhost$/.test(first)) {
+    return { registry: 'docker.io', rest: reference };
   }
-  return rest.length > 0 ? `docker.io/${complete}` : `docker.io/library/${complete}`;
+  return { registry: first === 'index.docker.io' ? 'docker.io' : first, rest: rest.join('/') };
 }
 
 /** Slashes of an image's name stay as they are in the API's paths; everything else is encoded. */

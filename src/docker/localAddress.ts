@@ -1,16 +1,24 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { t } from '../l10n';
-import { DeployError } from '../model';
+import { DeployError, type Environment } from '../model';
 import { object, optionalText } from './json';
 
 /** Where this machine's Docker engine listens. */
 export type EngineAddress =
   | { readonly kind: 'socket'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly tls: TlsFiles | undefined };
+  | {
+      readonly kind: 'tcp';
+      readonly host: string;
+      readonly port: number;
+      readonly tls: TlsFiles | undefined;
+      /** The Docker context that led here. */
+      readonly context?: string;
+    };
 
+/** What proves the engine, and who asks it; what is undefined is not given: without `ca` the system's authorities count. */
 export interface TlsFiles {
   readonly ca: Buffer | undefined;
   readonly cert: Buffer | undefined;
@@ -18,8 +26,6 @@ export interface TlsFiles {
   /** False: the engine's certificate is not checked. */
   readonly verify: boolean;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 const WINDOWS_PIPE = '//./pipe/docker_engine';
 
@@ -61,12 +67,14 @@ export async function resolveContext(
   return destination === undefined ? contextAddress(folder, name) : { kind: 'ssh', destination };
 }
 
-function configFolderOf(env: Environment): string {
-  return env['DOCKER_CONFIG'] ?? path.join(homeOf(env), '.docker');
+/** Where the docker command keeps what it knows: contexts, credentials. */
+export function configFolderOf(env: Environment): string {
+  return optionalText(env['DOCKER_CONFIG']) ?? path.join(homeOf(env), '.docker');
 }
 
+/** On Windows HOME is a variable of other programs' worlds (Git, Cygwin), which docker does not look at. */
 function homeOf(env: Environment): string {
-  return env['HOME'] ?? env['USERPROFILE'] ?? os.homedir();
+  return process.platform === 'win32' ? os.homedir() : (optionalText(env['HOME']) ?? os.homedir());
 }
 
 function wellKnownSockets(env: Environment, home: string): string[] {
@@ -112,9 +120,13 @@ async function parseAddress(
       hint: t('It begins with unix://, tcp:// or npipe://. Correct it, or unset it.'),
     });
   }
-  const files = await tls();
+  const files = (await tls()) ?? (/^https:/i.test(address) ? withoutFiles(true) : undefined);
   const port = Number(tcp[2] ?? (files === undefined ? 2375 : 2376));
   return { kind: 'tcp', host: tcp[1].replace(/^\[|\]$/g, ''), port, tls: files };
+}
+
+function withoutFiles(verify: boolean): TlsFiles {
+  return { ca: undefined, cert: undefined, key: undefined, verify };
 }
 
 async function environmentTls(env: Environment, configFolder: string): Promise<TlsFiles | undefined> {
@@ -125,16 +137,32 @@ async function environmentTls(env: Environment, configFolder: string): Promise<T
   return readTls(optionalText(env['DOCKER_CERT_PATH']) ?? configFolder, verify);
 }
 
+/** As docker does: the authority may be one of the system's, and not every engine asks who is there. */
 async function readTls(folder: string, verify: boolean): Promise<TlsFiles> {
   const [ca, cert, key] = await Promise.all(
-    ['ca.pem', 'cert.pem', 'key.pem'].map((name) => readFile(path.join(folder, name)).catch(() => undefined)),
+    ['ca.pem', 'cert.pem', 'key.pem'].map((name) => readPem(path.join(folder, name))),
   );
-  if (cert === undefined || key === undefined) {
+  const nothing = ca === undefined && cert === undefined && key === undefined;
+  if ((cert === undefined) !== (key === undefined) || (verify && nothing)) {
     throw new DeployError('docker-unreachable', t('The certificate for Docker is not in {0}.', folder), {
-      hint: t('Docker over TLS needs ca.pem, cert.pem and key.pem there. Check DOCKER_CERT_PATH.'),
+      hint: t(
+        'Docker over TLS needs ca.pem there, and cert.pem with key.pem for an engine that asks who you are. Check DOCKER_CERT_PATH.',
+      ),
     });
   }
   return { ca, cert, key, verify };
+}
+
+/** Undefined when there is no such file. */
+async function readPem(file: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
+    throw new DeployError('docker-unreachable', t('The certificate {0} for Docker cannot be read.', file), { cause });
+  }
 }
 
 async function currentContext(configFolder: string): Promise<string | undefined> {
@@ -144,9 +172,26 @@ async function currentContext(configFolder: string): Promise<string | undefined>
 
 async function contextAddress(configFolder: string, name: string): Promise<EngineAddress> {
   const { id, host, verify } = await readContext(configFolder, name);
-  return parseAddress(host, t('The Docker context {0}', name), () =>
-    readTls(path.join(configFolder, 'contexts', 'tls', id, 'docker'), verify).catch(() => undefined),
-  );
+  const folder = path.join(configFolder, 'contexts', 'tls', id, 'docker');
+  const address = await parseAddress(host, t('The Docker context {0}', name), () => contextTls(folder, verify));
+  return address.kind === 'tcp' ? { ...address, context: name } : address;
+}
+
+/** Only a context without a folder for certificates was made without TLS; nothing that fails may make it one. */
+async function contextTls(folder: string, verify: boolean): Promise<TlsFiles | undefined> {
+  if (await isAbsent(folder)) {
+    return verify ? undefined : withoutFiles(false);
+  }
+  return readTls(folder, verify);
+}
+
+async function isAbsent(folder: string): Promise<boolean> {
+  try {
+    await stat(folder);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
 }
 
 /** A context is kept under the SHA-256 of its name (docker/cli, context store). */

@@ -89,6 +89,7 @@ function blobHeader(digest: string): { name: string; mode: number; mtime: Date }
   return { name: blobName(digest), mode: 0o644, mtime: new Date(0) };
 }
 
+/** `sha256:…`, as registries and OCI layouts name content. */
 export function digestOf(content: Buffer): string {
   return `sha256:${createHash('sha256').update(content).digest('hex')}`;
 }

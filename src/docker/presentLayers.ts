@@ -100,6 +100,7 @@ function bytesAbove(sizes: readonly number[] | undefined, count: number): number
   return sizes === undefined ? Infinity : sum(sizes.slice(count));
 }
 
+/** How many entries two lists share from their beginning on. */
 export function commonPrefix(a: readonly string[], b: readonly string[]): number {
   let count = 0;
   while (count < a.length && a[count] === b[count]) {

@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { t } from '../l10n';
-import { DeployError } from '../model';
+import { DeployError, type Environment } from '../model';
+import { STARTED } from '../ssh/program';
 import type { DockerEngine } from './engine';
 import { DockerError, sentence } from './errors';
-import { imagePath, splitReference } from './images';
+import { imagePath, splitReference, splitRegistry } from './images';
 import { jsonLines, lineError, object, optionalText, text } from './json';
 import { StallLimit } from './limits';
-import type { Environment } from './localAddress';
+import { configFolderOf } from './localAddress';
 
 /** A pull that says nothing for so long is stuck, in milliseconds. */
 const PULL_STALL_MS = 120_000;
@@ -20,10 +20,10 @@ const HELPER_LIMIT_MS = 60_000;
 /** Under this name `docker login` keeps the credentials of Docker Hub. */
 const DOCKER_HUB = 'https://index.docker.io/v1/';
 
-/** The registry that an image's name leads to: `ghcr.io`, `localhost:5000`; Docker Hub for a name without one. */
+/** The registry that an image's name leads to: `ghcr.io`, `localhost:5000`; Docker Hub by its own names and for a name without one. */
 export function registryOf(reference: string): string {
-  const [first = '', ...rest] = reference.split('/');
-  return rest.length > 0 && /[.:]|^localhost$/.test(first) ? first : DOCKER_HUB;
+  const { registry } = splitRegistry(reference);
+  return registry === 'docker.io' || registry === 'registry-1.docker.io' ? DOCKER_HUB : registry;
 }
 
 /**
@@ -33,8 +33,7 @@ export function registryOf(reference: string): string {
  * @throws DeployError 'transfer' when the helper that is named cannot be run.
  */
 export async function registryAuth(registry: string, env: Environment = process.env): Promise<string | undefined> {
-  const folder = env['DOCKER_CONFIG'] ?? path.join(env['HOME'] ?? os.homedir(), '.docker');
-  const content = await readFile(path.join(folder, 'config.json'), 'utf8').catch(() => '{}');
+  const content = await readFile(path.join(configFolderOf(env), 'config.json'), 'utf8').catch(() => '{}');
   const config = object(parse(content));
   const helper = optionalText(object(config['credHelpers'])[registry]) ?? optionalText(config['credsStore']);
   const entry = object(object(config['auths'])[registry]);
@@ -63,7 +62,7 @@ function fromConfig(entry: Readonly<Record<string, unknown>>): Credentials | und
 function askHelper(name: string, registry: string): Promise<Credentials | undefined> {
   return new Promise((resolve, reject) => {
     const program = `docker-credential-${name}`;
-    const child = execFile(program, ['get'], { timeout: HELPER_LIMIT_MS, windowsHide: true }, (error, stdout) => {
+    const child = execFile(program, ['get'], { ...STARTED, timeout: HELPER_LIMIT_MS }, (error, stdout) => {
       const answer = object(parse(stdout));
       const [username, secret] = [text(answer['Username']), text(answer['Secret'])];
       if (error !== null && 'code' in error && error.code === 'ENOENT') {

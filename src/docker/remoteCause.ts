@@ -5,6 +5,7 @@ import type { HostTransport } from '../ssh/transport';
 
 /** What a look around on a host whose Docker does not answer has found. */
 export interface RemoteFindings {
+  /** Empty when the look was not possible: the account may run no commands, or has another kind of shell. */
   readonly user: string;
   /** Groups this login has. */
   readonly groups: readonly string[];
@@ -22,15 +23,22 @@ export interface RemoteFindings {
   readonly cliError: string;
 }
 
+/** Where the docker command may be, also for a login that is no shell's. */
+const SEARCH_PATH = 'PATH="$PATH:/usr/bin:/usr/local/bin:/usr/sbin:/sbin:/snap/bin"';
+
+/** The engine's API as a command's input and output, by the docker command that a look around would find. */
+export const DIAL_STDIO = `sh -c ${shellQuote(`${SEARCH_PATH}; exec docker system dial-stdio`)}`;
+
 /**
  * One `key value` a line. Socket places: Docker's own, rootless Docker's, and the one that DOCKER_HOST of the login
- * shell names. Needs nothing but POSIX sh and id.
+ * shell names. Needs nothing but POSIX sh and id; an engine that does not answer is waited for as long as `timeout` says,
+ * where there is one.
  */
 const LOOK = `
 say() { printf '%s %s\\n' "$1" "$2"; }
 say user "$(id -un)"
 say groups "$(id -Gn)"
-PATH="$PATH:/usr/bin:/usr/local/bin:/usr/sbin:/sbin:/snap/bin"
+${SEARCH_PATH}
 say members "$( (getent group docker || grep '^docker:' /etc/group) 2>/dev/null | cut -d: -f4)"
 if command -v docker >/dev/null 2>&1 || command -v dockerd >/dev/null 2>&1; then say installed yes; fi
 for pid in /proc/[0-9]*; do
@@ -49,17 +57,24 @@ for socket in "$named" /var/run/docker.sock "$runtime/docker.sock"; do
   fi
 done
 if command -v docker >/dev/null 2>&1; then
-  if error="$(docker version --format '{{.Server.Version}}' 2>&1 >/dev/null)"; then say cli works; else
-    say cli-error "$(printf '%s' "$error" | tr '\\n' ' ')"; fi
+  limit=""
+  if timeout 1 true 2>/dev/null; then limit="timeout 5"; fi
+  if error="$($limit docker version --format '{{.Server.Version}}' 2>&1 >/dev/null)"; then say cli works; else
+    say cli-error "$(printf '%s' "\${error:-docker version does not end}" | tr '\\n' ' ')"; fi
 fi
 `;
 const LOOK_LIMIT_MS = 20_000;
 
+/**
+ * Looks around on a host whose Docker does not answer.
+ * @throws DeployError 'host-unreachable' when the host runs no command for us, or does not end it in time; 'cancelled'.
+ */
 export async function lookForCause(transport: HostTransport, signal: AbortSignal): Promise<RemoteFindings> {
   const { stdout } = await transport.exec(`sh -c ${shellQuote(LOOK)}`, { timeoutMs: LOOK_LIMIT_MS, signal });
   return parseFindings(stdout);
 }
 
+/** Reads what the look around has written; lines of others, such as a greeting of the login shell, are passed over. */
 export function parseFindings(output: string): RemoteFindings {
   const values = new Map<string, string[]>();
   for (const line of output.split('\n')) {
@@ -90,6 +105,12 @@ export function unreachableError(name: string, found: RemoteFindings, cause: Err
   const fail = (message: string, hint: string): DeployError =>
     new DeployError('docker-unreachable', message, { hint, detail, cause });
   const usable = found.usableSockets.length > 0;
+  if (found.user === '') {
+    return fail(
+      t('Docker on {0} cannot be reached, and a look at why is not possible there.', name),
+      t('Log in there with ssh and look whether `docker version` works.'),
+    );
+  }
   if (!found.installed && found.sockets.length === 0) {
     return fail(
       t('Docker is not installed on {0}.', name),
@@ -112,6 +133,12 @@ export function unreachableError(name: string, found: RemoteFindings, cause: Err
     return fail(
       t('Docker is not running on {0}.', name),
       t('Start it there with `sudo systemctl enable --now docker`, then try again.'),
+    );
+  }
+  if (!found.cliWorks && found.cliError !== '') {
+    return fail(
+      t('Docker runs on {0}, but does not answer even there.', name),
+      t('Look at it there with `docker version` and `sudo systemctl status docker`.'),
     );
   }
   const allow = t('Set `AllowStreamLocalForwarding yes` in /etc/ssh/sshd_config there and reload sshd.');

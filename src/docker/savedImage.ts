@@ -24,7 +24,7 @@ export interface SavedLayer {
   readonly index: number;
   /** Bytes of the content. */
   readonly size: number;
-  /** Must be read to its end, or `skip` called, before the next one comes. */
+  /** Must be read to its end before the next one comes. */
   readonly content: AsyncIterable<Uint8Array>;
 }
 

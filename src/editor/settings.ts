@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { HostOptions } from '../engine/host';
+import type { SshOptions } from '../ssh/settings';
 
 /** The settings by name and type; package.json declares the same ones with their defaults. */
 interface Settings {
@@ -28,7 +28,7 @@ export function changesSetting(event: vscode.ConfigurationChangeEvent, ...names:
 }
 
 /** How ssh is to be spoken. Files named in settings may begin with `~`. */
-export function hostOptions(): HostOptions {
+export function hostOptions(): SshOptions {
   const sshConfigFile = expandHome(readSetting('sshConfigFile', ''));
   const knownHostsFile = expandHome(readSetting('knownHostsFile', ''));
   const identityFiles = readSetting('identityFiles', []).map(expandHome);

@@ -6,12 +6,7 @@ import { resolveContext } from '../docker/localAddress';
 import { LOCAL_HOST } from '../hostNames';
 import type { Questions } from '../model';
 import { LastingTransport } from '../ssh/lasting';
-
-export interface HostOptions {
-  readonly sshConfigFile?: string;
-  readonly knownHostsFile?: string;
-  readonly identityFiles?: readonly string[];
-}
+import type { SshOptions } from '../ssh/settings';
 
 /** A machine that services are deployed to: its Docker engine, and the SSH connection that leads there. */
 export interface Host {
@@ -36,7 +31,7 @@ export const CONTEXT_PREFIX = 'context:';
  */
 export async function openHost(
   name: string,
-  options: HostOptions,
+  options: SshOptions,
   questions: Questions,
   signal: AbortSignal,
 ): Promise<Host> {
@@ -57,7 +52,7 @@ export async function openHost(
 async function sshHost(
   name: string,
   destination: string,
-  options: HostOptions,
+  options: SshOptions,
   questions: Questions,
   signal: AbortSignal,
 ): Promise<Host> {

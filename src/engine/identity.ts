@@ -1,6 +1,7 @@
 /** Names and times that tell one deployment and one release from another. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { STARTED } from '../ssh/program';
 
 /** Limit for one question to git, in milliseconds. */
 const GIT_LIMIT_MS = 5_000;
@@ -47,7 +48,7 @@ function git(folder: string, args: readonly string[], signal: AbortSignal): Prom
     execFile(
       'git',
       ['-c', 'core.fsmonitor=false', '-C', folder, ...args],
-      { timeout: GIT_LIMIT_MS, signal, windowsHide: true },
+      { ...STARTED, timeout: GIT_LIMIT_MS, signal },
       (error, stdout) => resolve(error === null ? stdout : undefined),
     );
   });

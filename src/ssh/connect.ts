@@ -2,7 +2,7 @@ import { Client } from 'ssh2';
 import { t } from '../l10n';
 import { cancelledError, DeployError, throwIfCancelled, type Questions } from '../model';
 import { compressAnswers } from './compression';
-import { closedByServer, handshakeError, noAnswer, unreachable, type Place } from './errors';
+import { closedByServer, closedWhileAsking, handshakeError, noAnswer, unreachable, type Place } from './errors';
 import { HostTrust } from './hostTrust';
 import { dialCommand, dialTcp, dialThrough, type Line } from './line';
 import { Login, PassphraseNeeded } from './login';
@@ -89,10 +89,15 @@ async function connectHost(
 
 async function connectJumps(settings: HostSettings, context: Context): Promise<HostTransport | undefined> {
   let hop: HostTransport | undefined;
-  for (const destination of settings.proxyJump) {
-    hop = await connectHost(destination, context, hop);
+  try {
+    for (const destination of settings.proxyJump) {
+      hop = await connectHost(destination, context, hop);
+    }
+    return hop;
+  } catch (error) {
+    hop?.close();
+    throw error;
   }
-  return hop;
 }
 
 function openLine(
@@ -134,6 +139,9 @@ function tryLogin(parts: LoginParts): Promise<Ssh2Transport | OpenQuestion> {
   const { settings, place, trust, login, line, signal } = parts;
   return new Promise((resolve, reject) => {
     const client = new Client();
+    // Ends what the person is being asked when nobody waits for the answer any more.
+    const asked = new AbortController();
+    let waiting = false;
     let settled = false;
     let timer: NodeJS.Timeout | undefined;
     const limit = (ms: number): void => {
@@ -145,6 +153,7 @@ function tryLogin(parts: LoginParts): Promise<Ssh2Transport | OpenQuestion> {
         return false;
       }
       settled = true;
+      asked.abort(cancelledError());
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
       line.stream.removeListener('error', onLineError);
@@ -190,10 +199,10 @@ function tryLogin(parts: LoginParts): Promise<Ssh2Transport | OpenQuestion> {
     client.on('error', (error: Error & { level?: string }) => {
       // An agent that refuses to sign only means that this key is out: ssh2 goes on to the next.
       if (error.level !== 'agent') {
-        fail(translate(error, parts));
+        fail(waiting ? closedWhileAsking(place, error.message) : translate(error, parts));
       }
     });
-    client.on('close', () => fail(closedByServer(place)));
+    client.on('close', () => fail(waiting ? closedWhileAsking(place) : closedByServer(place)));
     client.on('change password', () => {
       fail(login.failure(['password'], 'new-password'));
     });
@@ -201,9 +210,16 @@ function tryLogin(parts: LoginParts): Promise<Ssh2Transport | OpenQuestion> {
     const authHandler = login.attempt(
       {
         fail,
-        waitForPerson: (waiting) => (waiting ? clearTimeout(timer) : limit(AUTH_ANSWER_LIMIT_MS)),
+        waitForPerson: (begins) => {
+          waiting = begins;
+          if (waiting) {
+            clearTimeout(timer);
+          } else {
+            limit(AUTH_ANSWER_LIMIT_MS);
+          }
+        },
       },
-      signal,
+      asked.signal,
     );
     client.connect({
       sock: line.stream,

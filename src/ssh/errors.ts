@@ -58,6 +58,7 @@ export function dialError(place: Place, error: SystemError, tried: readonly stri
   }
 }
 
+/** Nothing came within the limit. */
 export function noAnswer(place: Place, limitMs: number, detail?: string): DeployError {
   return unreachable(t('{0} did not answer within {1} ({2}).', capital(place.label), seconds(limitMs), place.address), {
     hint: t(
@@ -93,6 +94,19 @@ export function handshakeError(place: Place, error: SystemError): DeployError {
   return unreachable(t('The SSH connection to {0} failed ({1}).', place.label, place.address), more);
 }
 
+/** The server's patience with a person (sshd's LoginGraceTime) has an end. Trying again by itself would only ask again. */
+export function closedWhileAsking(place: Place, detail?: string): DeployError {
+  return new DeployError(
+    'host-auth',
+    t('{0} closed the connection while you were being asked ({1}).', capital(place.label), place.address),
+    {
+      hint: t('Try again and answer sooner. LoginGraceTime in its sshd_config says how long it waits.'),
+      ...(detail === undefined ? {} : { detail }),
+    },
+  );
+}
+
+/** The server ended the connection by itself during the login. */
 export function closedByServer(place: Place, detail?: string): DeployError {
   return unreachable(
     t('{0} closed the connection before the login was finished ({1}).', capital(place.label), place.address),

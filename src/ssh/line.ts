@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream';
 import { t } from '../l10n';
 import { cancelledError, toDeployError } from '../model';
 import { dialError, noAnswer, unreachable, type Place, type SystemError } from './errors';
+import { STARTED } from './program';
 import type { HostSettings } from './settings';
 
 /** The bytes below an SSH connection: a TCP socket, a channel of a jump host, or a ProxyCommand. */
@@ -118,7 +119,7 @@ const STDERR_TAIL = 2048;
 export function dialCommand(command: string, place: Place): Line {
   const child =
     process.platform === 'win32'
-      ? spawn(command, { shell: true, windowsHide: true })
+      ? spawn(command, { ...STARTED, shell: true })
       : spawn(process.env.SHELL ?? '/bin/sh', ['-c', `exec ${command}`]);
   let stderr = '';
   let sent = 0;

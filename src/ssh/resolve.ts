@@ -7,6 +7,7 @@ import { t } from '../l10n';
 import { cancelledError, DeployError, throwIfCancelled } from '../model';
 import { parseDestination, type Destination } from './destination';
 import { configFiles, configLines } from './includes';
+import { STARTED } from './program';
 import type { HostSettings, RawSettings, SshOptions } from './settings';
 import { expandPath, expandTokens, type TokenValues } from './tokens';
 
@@ -75,8 +76,7 @@ async function askSsh(
     execFile(
       options.sshProgram ?? 'ssh',
       args,
-      // Windows looks for a program in the current folder first, which may be a stranger's project: be at home.
-      { signal, timeout: SSH_G_LIMIT_MS, maxBuffer: 1024 * 1024, cwd: homedir(), windowsHide: true },
+      { ...STARTED, signal, timeout: SSH_G_LIMIT_MS, maxBuffer: 1024 * 1024 },
       (error, stdout, stderr) => {
         if (error === null) {
           resolve(parseSshG(stdout));
@@ -201,7 +201,11 @@ function settingsFrom({ host, user, port }: Destination, raw: RawSettings, optio
   const paths = (keyword: string, defaults: readonly string[]): readonly string[] =>
     (raw.get(keyword) ?? defaults).filter((path) => path !== 'none').map((path) => expandPath(path, values));
   const command = one('proxycommand');
+  // 0 is no limit of ssh's own; every wait of ours has one.
+  const timeout = ms('connecttimeout');
   const interval = ms('serveraliveinterval');
+  const preferred = one('preferredauthentications')?.toLowerCase().split(',');
+  const mayUse = (method: string): boolean => preferred === undefined || preferred.includes(method);
   const family = one('addressfamily');
   const revoked = one('revokedhostkeys');
   return {
@@ -220,14 +224,15 @@ function settingsFrom({ host, user, port }: Destination, raw: RawSettings, optio
     hashKnownHosts: isYes('hashknownhosts', false),
     revokedHostKeysFile: revoked === undefined ? undefined : expandPath(revoked, values),
     unknownHostKey: unknownHostKey(one('stricthostkeychecking')),
-    connectTimeoutMs: ms('connecttimeout') ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    connectTimeoutMs: timeout === undefined || timeout === 0 ? DEFAULT_CONNECT_TIMEOUT_MS : timeout,
     serverAliveIntervalMs: interval === 0 ? undefined : interval,
     serverAliveCountMax: Number(one('serveralivecountmax') ?? 3),
     addressFamily: family === 'inet' ? 4 : family === 'inet6' ? 6 : 0,
     bindAddress: one('bindaddress'),
-    publicKeyAllowed: isYes('pubkeyauthentication', true),
-    passwordAllowed: isYes('passwordauthentication', true) && !isYes('batchmode', false),
-    keyboardInteractiveAllowed: isYes('kbdinteractiveauthentication', true) && !isYes('batchmode', false),
+    publicKeyAllowed: isYes('pubkeyauthentication', true) && mayUse('publickey'),
+    passwordAllowed: isYes('passwordauthentication', true) && mayUse('password') && !isYes('batchmode', false),
+    keyboardInteractiveAllowed:
+      isYes('kbdinteractiveauthentication', true) && mayUse('keyboard-interactive') && !isYes('batchmode', false),
     passwordPrompts: Number(one('numberofpasswordprompts') ?? 3),
   };
 }

@@ -289,6 +289,10 @@ export class Ssh2Transport implements HostTransport {
   #execChannel(command: string, signal: AbortSignal): Promise<ClientChannel> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => reject(signal.reason as DeployError);
+      if (signal.aborted) {
+        onAbort();
+        return;
+      }
       signal.addEventListener('abort', onAbort, { once: true });
       const opened = (error: Error | undefined, channel?: ClientChannel): void => {
         signal.removeEventListener('abort', onAbort);
@@ -329,6 +333,10 @@ export class Ssh2Transport implements HostTransport {
         end(() => reject(error));
       };
       const onAbort = (): void => fail(signal.reason as DeployError);
+      if (signal.aborted) {
+        onAbort();
+        return;
+      }
       signal.addEventListener('abort', onAbort, { once: true });
       collect(channel, this.description, fail, (result) => end(() => resolve(result)));
       // A command that ends without reading its input is no error: what it says counts.

@@ -628,6 +628,38 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
     });
   });
 
+  describe('a server that has no patience with a person', { timeout: 60_000 }, () => {
+    it('ends the question, and is told apart from one that closes by itself', async () => {
+      const ssh = new Ssh2Server({ hostKeys: [readFileSync(sshd.hostKeys['ed25519'] ?? '')] }, (client) => {
+        client.on('error', () => undefined);
+        client.on('authentication', (auth) => auth.reject(['password']));
+        leave = () => client.end();
+      });
+      let leave = (): void => undefined;
+      const port = await freePort();
+      ssh.listen(port, '127.0.0.1');
+      await once(ssh, 'listening');
+      cleanUps.push(() => new Promise((resolve) => ssh.close(() => resolve())));
+      know({ port, hostKeys: sshd.hostKeys });
+      let ended = false;
+      const me: Questions = {
+        ...person(),
+        password: (_host, _prompt, signal) => {
+          leave();
+          return new Promise((resolve) => {
+            signal.addEventListener('abort', () => {
+              ended = true;
+              resolve(undefined);
+            });
+          });
+        },
+      };
+      const error = await refused(dial(config([], { port }), me), 'host-auth');
+      assert.match(error.message, /closed the connection while you were being asked/);
+      assert.ok(ended, 'the question is taken back');
+    });
+  });
+
   describe('the way', { timeout: 120_000 }, () => {
     beforeEach(() => know(sshd));
 
@@ -693,6 +725,17 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
       const circle = config(['  ProxyJump other'], { more: ['Host other', '  HostName 127.0.0.1', '  ProxyJump h'] });
       const error = await refused(dial(circle), 'config');
       assert.match(error.message, /circle/);
+
+      // The first host is left again when the way to the second one cannot be gone.
+      open.splice(0).forEach((transport) => transport.close());
+      await until(() => first.connections().length === 0, 'the connection to the first host is closed');
+      const log = logSince(first);
+      const hop = `${sshd.user}@127.0.0.1:${first.port}`;
+      const broken = config([`  ProxyJump ${hop},fd`], { more: ['Host fd', '  ProxyUseFdpass yes'] });
+      appendFileSync(broken, `  IdentityFile ${at('id')}\n`);
+      assert.match((await refused(dial(broken), 'config')).message, /ProxyUseFdpass/);
+      assert.match(log(), /Accepted publickey/);
+      await until(() => first.connections().length === 0, 'the first host is left');
     });
 
     it('leads through a ProxyCommand, and tells what that says when it fails', async () => {
@@ -870,6 +913,10 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
       setImmediate(() => stop.abort());
       await cancelled;
       await refused(transport.exec('true', { timeoutMs: 1000, signal: AbortSignal.abort() }), 'cancelled');
+      const quick = new AbortController();
+      const atOnce = refused(transport.exec('sleep 30', { timeoutMs: 30_000, signal: quick.signal }), 'cancelled');
+      quick.abort();
+      await atOnce;
       assert.ok(Date.now() - started < 5000);
       assert.equal(await whoami(transport), sshd.user);
     });

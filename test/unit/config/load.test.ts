@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -139,6 +140,18 @@ describe('a configuration file', () => {
     const error = await failure(load(project({ Dockerfile: '' }), {}, { configFile: 'no.json' }));
     assert.equal(error.code, 'config');
     assert.match(error.message, /There is no file ".*no\.json"/);
+  });
+
+  it('that is there but cannot be read is not taken for none', { skip: process.platform === 'win32' }, async () => {
+    const dangling = project({ Dockerfile: '' });
+    symlinkSync('nowhere.json', path.join(dangling, 'bluegreen.json'));
+    const pipe = project({ Dockerfile: '' });
+    execFileSync('mkfifo', [path.join(pipe, 'bluegreen.json')]);
+    for (const folder of [dangling, pipe]) {
+      const error = await failure(load(folder));
+      assert.equal(error.code, 'config');
+      assert.match(error.message, /^Cannot read/);
+    }
   });
 
   it('with problems throws the first one at its place, and tells of all', async () => {

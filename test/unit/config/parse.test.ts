@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -325,7 +326,9 @@ describe('problems of values', () => {
     ['"run": { "env": { "A": «null» } }', /must be a text, a number, true or false, or/],
     ['"run": { "env": { "A": «{}» } }', /names no variable/, /fromEnv/],
     ['"run": { "env": { "A": { «"fromenv"»: "B" } } }', /"fromenv" is not known/, /"fromEnv"/],
-    ['"run": { "env": { "A": «12345678901234567890» } }', /more digits/, /in quotes/],
+    ['"run": { "env": { "A": «9007199254740993» } }', /"A" would become 9007199254740992/, /in quotes/],
+    ['"run": { "env": { "A": «1.0» } }', /"A" would become 1\./, /in quotes/],
+    ['"build": { "args": { "NODE_VERSION": «20.10» } }', /"NODE_VERSION" would become 20\.1\./, /in quotes/],
     ['"run": { "env": { "A": «"${env:}"» } }', /without the name of a variable/],
     ['"run": { "volumes": [«"/data"»] }', /not of the form "source:target"/],
     ['"run": { "volumes": [«"./data:/data"»] }', /not absolute/, /\/folder\/on\/host/],
@@ -386,12 +389,33 @@ describe('problems with this machine', () => {
 
   it('an env file that is not there, and lines of one that are no variables', () => {
     expectInService('"run": { "envFile": ["web.env", «"no.env"»] }', /env file ".*no\.env" cannot be read/);
+    writeFileSync(path.join(FOLDER, 'long.env'), 'A'.repeat(1024 * 1024 + 1));
+    expectInService('"run": { "envFile": [«"long.env"»] }', /too long for an env file/);
     const file = path.join(FOLDER, 'wrong.env');
     writeFileSync(file, 'A=1\n\nthis is s3cret\n');
     const { problems } = parseConfig('{"services":{"web":{"run":{"envFile":"wrong.env"}}}}', FILE);
     assert.equal(problems.length, 1);
     assert.deepEqual(problems[0]?.position, { file, line: 3, column: 1 });
     assert.doesNotMatch(problems.map(formatProblem).join(), /s3cret/);
+  });
+});
+
+describe('an env file that would never end', { skip: process.platform === 'win32' }, () => {
+  // A read that hangs blocks this very process: it is made in another one, which can be ended.
+  const read = (file: string): string => {
+    const text = JSON.stringify({ services: { web: { run: { envFile: file } } } });
+    const script = `const { parseConfig } = require(${JSON.stringify(path.join(import.meta.dirname, '../../../src/config/parse.ts'))});
+      console.log(parseConfig(${JSON.stringify(text)}, ${JSON.stringify(FILE)}).problems[0]?.message);`;
+    const args = ['--import', 'tsx', '--input-type=commonjs', '--eval', script];
+    return execFileSync(process.execPath, args, { timeout: 20_000, killSignal: 'SIGKILL', encoding: 'utf8' });
+  };
+
+  it('is not read: a pipe, a device', () => {
+    const pipe = path.join(FOLDER, 'pipe.env');
+    execFileSync('mkfifo', [pipe]);
+    for (const file of [pipe, '/dev/zero']) {
+      assert.match(read(file), /The env file ".*" cannot be read/);
+    }
   });
 });
 

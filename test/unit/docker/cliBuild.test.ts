@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { BuildSpec } from '../../../src/docker/buildSpec';
 import { buildWithDockerCommand, needsDockerCommand } from '../../../src/docker/cliBuild';
 
@@ -28,6 +29,13 @@ function command(script: string): { readonly env: Record<string, string>; readon
   writeFileSync(program, `#!/bin/sh\nprintf '%s\\n' "$@" "$DOCKER_HOST" "$DOCKER_BUILDKIT" > ${log}\n${script}\n`);
   chmodSync(program, 0o755);
   return { env: { PATH: `${folder}:/usr/bin:/bin` }, called: () => readFileSync(log, 'utf8').trim().split('\n') };
+}
+
+async function until(reached: () => boolean): Promise<void> {
+  for (let tries = 0; !reached(); tries++) {
+    assert.ok(tries < 600, 'it does not come about');
+    await delay(50);
+  }
 }
 
 function recorder() {
@@ -67,6 +75,47 @@ describe('a build by the docker command', () => {
       ...['--secret', 'id=token,env=TOKEN', '--secret', '"id=key","src=/app/a,b ""c"".txt"', '--ssh', 'default'],
       ...['/app', 'unix:///run/lab.sock', '1'],
     ]);
+  });
+
+  test('gives arguments that look secret by their variables, others by their values', async () => {
+    const { env, called } = command('printf "%s\\n" "$NPM_TOKEN" >> "$LOG"');
+    const args = { V: '1', NPM_TOKEN: 'hush', DOCKER_AUTH_CONFIG: '{}', TAKEN_TOKEN: 'mine' };
+    const taken = { ...env, TAKEN_TOKEN: 'of somebody else', LOG: path.join(folder, 'called') };
+    await buildWithDockerCommand(engine, { ...spec, args, labels: {} }, recorder(), noSignal, taken);
+    const given = called();
+    assert.deepEqual(
+      given.filter((_, index) => given[index - 1] === '--build-arg'),
+      ['V=1', 'NPM_TOKEN', 'DOCKER_AUTH_CONFIG={}', 'TAKEN_TOKEN=mine'],
+    );
+    assert.equal(given.at(-1), 'hush');
+  });
+
+  test('ends with all that it has started, also what does not want to', async () => {
+    const started = path.join(folder, 'started');
+    // As docker does with buildx: the work is done, and the output held, by a program of the command.
+    const { env } = command(
+      `sh -c 'trap "" TERM; echo $$ > ${started}; while :; do sleep 1; done' & trap "" TERM; wait; wait`,
+    );
+    const control = new AbortController();
+    const building = buildWithDockerCommand(engine, spec, recorder(), control.signal, env);
+    const cancelled = assert.rejects(building, { code: 'cancelled' });
+    await until(() => existsSync(started) && readFileSync(started, 'utf8') !== '');
+    control.abort();
+    await cancelled;
+    const pid = Number(readFileSync(started, 'utf8'));
+    await until(() => !existsSync(`/proc/${pid}/fd`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '));
+  });
+
+  test('is stuck when it says nothing for an hour', async (t) => {
+    const { env } = command('exec sleep 600');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const stuck = assert.rejects(buildWithDockerCommand(engine, spec, recorder(), noSignal, env), {
+      code: 'build',
+      message: /said nothing for an hour/,
+    });
+    t.mock.timers.tick(60 * 60_000);
+    t.mock.timers.reset();
+    await stuck;
   });
 
   test('tells its lines and steps, and of a failure the step', async () => {

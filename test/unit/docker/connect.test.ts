@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { inspect } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import { StreamAgent } from '../../../src/docker/agent';
-import { connectLocalEngine } from '../../../src/docker/connect';
+import { connectEngineAt, connectLocalEngine, connectRemoteEngine } from '../../../src/docker/connect';
 import { compareVersions } from '../../../src/docker/engine';
 import { DockerError, explain, isConflict, isNotFound } from '../../../src/docker/errors';
-import { localAddresses } from '../../../src/docker/localAddress';
-import { parseFindings, unreachableError } from '../../../src/docker/remoteCause';
+import { localAddresses, resolveContext } from '../../../src/docker/localAddress';
+import { lookForCause, parseFindings, unreachableError } from '../../../src/docker/remoteCause';
 import { DeployError } from '../../../src/model';
+import type { HostTransport } from '../../../src/ssh/transport';
 
 const signal = new AbortController().signal;
 
@@ -46,6 +49,38 @@ describe('the address of the local engine', () => {
     assert.ok(address?.kind === 'tcp' && address.port === 2376 && address.tls?.verify === true);
     assert.equal(address.tls.key?.toString(), 'key.pem');
     await assert.rejects(localAddresses({ ...env, DOCKER_CERT_PATH: '/no/such' }), /certificate/);
+    rmSync(path.join(home, 'cert.pem'));
+    await assert.rejects(localAddresses(env), /certificate/, 'a key without its certificate');
+    rmSync(path.join(home, 'key.pem'));
+    const [anybody] = await localAddresses(env);
+    assert.ok(anybody?.kind === 'tcp' && anybody.tls?.ca !== undefined && anybody.tls.key === undefined);
+    const [https] = await localAddresses({ DOCKER_HOST: 'https://h' });
+    assert.deepEqual(https?.kind === 'tcp' && https.tls, {
+      ca: undefined,
+      cert: undefined,
+      key: undefined,
+      verify: true,
+    });
+  });
+
+  test('of a context over TLS is never one without', async () => {
+    writeContext('tls', { Host: 'tcp://10.0.0.1:2376' });
+    const env = { DOCKER_CONFIG: path.join(home, '.docker') };
+    const plain = await resolveContext('tls', env);
+    assert.deepEqual(plain, { kind: 'tcp', host: '10.0.0.1', port: 2376, tls: undefined, context: 'tls' });
+    const id = createHash('sha256').update('tls').digest('hex');
+    const folder = path.join(home, '.docker/contexts/tls', id, 'docker');
+    mkdirSync(folder, { recursive: true });
+    await assert.rejects(resolveContext('tls', env), /certificate/, 'an empty folder');
+    mkdirSync(path.join(folder, 'ca.pem'));
+    await assert.rejects(resolveContext('tls', env), /ca\.pem for Docker cannot be read/);
+    rmSync(path.join(folder, 'ca.pem'), { recursive: true });
+    writeFileSync(path.join(folder, 'ca.pem'), 'ca');
+    const safe = await resolveContext('tls', env);
+    assert.equal(safe.kind === 'tcp' && safe.tls?.ca?.toString(), 'ca');
+    writeContext('lax', { Host: 'tcp://10.0.0.1:2376', SkipTLSVerify: true });
+    const lax = await resolveContext('lax', env);
+    assert.equal(lax.kind === 'tcp' && lax.tls?.verify, false);
   });
 
   test('is that of the current context', async () => {
@@ -95,9 +130,9 @@ describe('an engine over HTTP', () => {
     assert.equal(await spoken({ ApiVersion: '1.51', MinAPIVersion: '1.24' }), '/v1.51/_ping');
     assert.equal(await spoken({ ApiVersion: '1.99', MinAPIVersion: '1.44' }), '/v1.51/_ping');
     assert.equal(await spoken({ ApiVersion: '1.99', MinAPIVersion: '1.60' }), '/v1.60/_ping');
-    await assert.rejects(spoken({ Version: '1.13', ApiVersion: '1.25' }), (error: DeployError) => {
-      assert.match(error.detail ?? '', /Docker 1\.13 is too old/);
-      return true;
+    await assert.rejects(spoken({ Version: '1.13', ApiVersion: '1.25' }), {
+      code: 'docker-unreachable',
+      message: /^Docker 1\.13 is too old/,
     });
   });
 
@@ -136,7 +171,84 @@ describe('an engine over HTTP', () => {
   });
 });
 
-async function listen(server: http.Server): Promise<number> {
+describe('a host whose Docker answers, but does not work', () => {
+  /** A host whose every socket leads to a server here, and whose commands run here. */
+  function host(port: number, exec: HostTransport['exec']): HostTransport {
+    return {
+      description: 'deploy@h:22',
+      exec,
+      openUnixSocket: () => net.connect(port, '127.0.0.1'),
+      openTcp: () => assert.fail('unused'),
+      openCommand: () => assert.fail('unused'),
+      shareTcp: () => assert.fail('unused'),
+      bytesSent: 0,
+      bytesReceived: 0,
+      closed: false,
+      onClose: () => undefined,
+      close: () => undefined,
+    };
+  }
+
+  test('says what Docker says, and blames nobody else', async () => {
+    const cases = [
+      { status: 200, answer: { Version: '19.03.15', ApiVersion: '1.40' }, message: /^Docker 19\.03\.15 is too old/ },
+      { status: 500, answer: { message: 'no space left on device' }, message: /^No space left on device\.$/ },
+    ];
+    for (const { status, answer, message } of cases) {
+      const server = http.createServer((_request, response) => {
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      });
+      const noLook = (): never => assert.fail('there is nothing to look for');
+      const connecting = connectRemoteEngine(host(await listen(server), noLook), signal);
+      await assert.rejects(connecting, { code: 'docker-unreachable', message });
+      server.close();
+    }
+  });
+
+  test('is not waited for without limit by the look around', { skip: process.platform === 'win32' }, async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'blue-green-look-'));
+    writeFileSync(path.join(folder, 'docker'), '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
+    const env = { PATH: `${folder}:/usr/bin:/bin` };
+    const run: HostTransport['exec'] = (command, { timeoutMs }) =>
+      promisify(execFile)('/bin/sh', ['-c', command], { env, timeout: timeoutMs }).then((output) => ({
+        ...output,
+        exitCode: 0,
+      }));
+    const findings = await lookForCause(host(0, run), signal);
+    assert.deepEqual([findings.cliWorks, findings.cliError], [false, 'docker version does not end']);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+test('the docker command is led to the engine of a context over TLS by that context, and by nothing else', async () => {
+  const home = mkdtempSync(path.join(tmpdir(), 'blue-green-tls-'));
+  const id = createHash('sha256').update('far').digest('hex');
+  const [meta, pems] = [path.join(home, 'contexts/meta', id), path.join(home, 'contexts/tls', id, 'docker')];
+  [meta, pems].forEach((folder) => mkdirSync(folder, { recursive: true }));
+  const key = path.join(home, 'key.pem');
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const name = ['-subj', '/CN=docker', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', [...request, ...name, '-keyout', key, '-out', path.join(pems, 'ca.pem')], {
+    stdio: 'ignore',
+  });
+  const options = { key: readFileSync(key), cert: readFileSync(path.join(pems, 'ca.pem')) };
+  const server = https.createServer(options, (_request, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ ApiVersion: '1.41' }));
+  });
+  const endpoint = { Host: `tcp://127.0.0.1:${await listen(server)}` };
+  writeFileSync(path.join(meta, 'meta.json'), JSON.stringify({ Name: 'far', Endpoints: { docker: endpoint } }));
+  const address = await resolveContext('far', { DOCKER_CONFIG: home });
+  assert.ok(address.kind !== 'ssh');
+  const engine = await connectEngineAt(address, 'context:far', signal);
+  const here = { DOCKER_HOST: 'unix:///here.sock', DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/here' };
+  assert.deepEqual(JSON.parse(JSON.stringify({ ...here, ...engine.cliEnvironment })), { DOCKER_CONTEXT: 'far' });
+  engine.close();
+  server.close();
+  rmSync(home, { recursive: true });
+});
+
+async function listen(server: net.Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;
 }
@@ -191,6 +303,12 @@ describe('why a host has no Docker for us', () => {
       hint: /systemctl/,
     },
     {
+      what: 'an engine that does not answer there either',
+      found: `installed yes\ndockerd runs\n${usable}cli-error docker version does not end\n`,
+      sentence: /^Docker runs on h, but does not answer even there\.$/,
+      hint: /docker version/,
+    },
+    {
       what: 'sshd refuses everything',
       found: `installed yes\ndockerd runs\n${usable}cli works\n`,
       sentence: /^sshd on h lets neither/,
@@ -212,4 +330,10 @@ describe('why a host has no Docker for us', () => {
       assert.match(error.hint ?? '', hint);
     });
   }
+
+  test('a look that is not possible blames nobody', () => {
+    const error = unreachableError('h', parseFindings('This account is for rsync only.\n'), new Error('open failed'));
+    assert.match(error.message, /^Docker on h cannot be reached, and a look at why is not possible there\.$/);
+    assert.equal(error.detail, 'open failed');
+  });
 });

@@ -18,6 +18,8 @@ test('names of images are cut and completed as Docker does it', () => {
   assert.deepEqual(splitReference('a@sha256:00'), { repository: 'a', tag: 'sha256:00' });
   assert.equal(fullReference('nginx'), 'docker.io/library/nginx:latest');
   assert.equal(fullReference('team/app:1'), 'docker.io/team/app:1');
+  assert.equal(fullReference('docker.io/nginx'), 'docker.io/library/nginx:latest');
+  assert.equal(fullReference('index.docker.io/team/app:1'), 'docker.io/team/app:1');
   assert.equal(fullReference('localhost/app'), 'localhost/app:latest');
   assert.equal(fullReference('reg.io:5000/a/b:2'), 'reg.io:5000/a/b:2');
   assert.equal(imagePath('reg:5000/a b'), 'reg%3A5000/a%20b');

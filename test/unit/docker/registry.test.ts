@@ -22,6 +22,9 @@ test('a name leads to its registry, and one without to Docker Hub', () => {
   assert.equal(registryOf('localhost/shop'), 'localhost');
   assert.equal(registryOf('ann/shop:1'), 'https://index.docker.io/v1/');
   assert.equal(registryOf('shop'), 'https://index.docker.io/v1/');
+  for (const hub of ['docker.io', 'index.docker.io', 'registry-1.docker.io']) {
+    assert.equal(registryOf(`${hub}/ann/shop:1`), 'https://index.docker.io/v1/');
+  }
 });
 
 describe('credentials of docker login', () => {

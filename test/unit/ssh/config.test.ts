@@ -166,6 +166,16 @@ describe('without an ssh program', () => {
     } satisfies HostSettings);
   });
 
+  it('logs in by the preferred methods only, and takes a ConnectTimeout of 0 for none', async () => {
+    const file = write('few', 'Host web', '  PreferredAuthentications password,publickey', '  ConnectTimeout 0');
+    const settings = await resolve('web', file);
+    assert.equal(settings.connectTimeoutMs, 10_000);
+    assert.deepEqual(
+      [settings.publicKeyAllowed, settings.passwordAllowed, settings.keyboardInteractiveAllowed],
+      [true, true, false],
+    );
+  });
+
   it('lets an Include inside a section count for that section only, and goes on after it', async () => {
     write('inner', 'User inner', 'Host web', '  Port 1111', 'Host db', '  Port 2222');
     const file = write('outer', 'Host web', `  Include ${folder}/inner`, '  ConnectTimeout 3', 'Host *', '  User star');
