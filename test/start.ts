@@ -2,12 +2,13 @@
  * `npm start`: one throw-away production machine, the example deployed to it twice over SSH, the second time under
  * traffic, and VS Code opened on it. `--no-editor` stops after the deployments. Everything is removed at the end.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { openDesktop } from './editor/desktop';
 import { packExtension } from './editor/package';
 import { startVsCode } from './editor/vscode';
 import { atEnd } from './machines/atEnd';
@@ -105,16 +106,8 @@ async function openEditor(lab: Lab, example: string, folder: string): Promise<()
   };
   const vsix = await packExtension();
   const dockerHost = `unix://${lab.engine.socketPath}`;
-  if (spawnSync('code', ['--version'], { shell: process.platform === 'win32' }).status === 0) {
-    const user = path.join(folder, 'vscode');
-    mkdirSync(path.join(user, 'data/User'), { recursive: true });
-    writeFileSync(path.join(user, 'data/User/settings.json'), JSON.stringify(settings));
-    const places = ['--user-data-dir', path.join(user, 'data'), '--extensions-dir', path.join(user, 'extensions')];
-    await run('code', [...places, '--install-extension', vsix], { quiet: true });
-    await run('code', [...places, '--disable-workspace-trust', '--new-window', example], {
-      quiet: true,
-      dockerHost: lab.engine.socketPath,
-    });
+  const env = { ...process.env, DOCKER_HOST: dockerHost };
+  if (await openDesktop({ folder: example, vsix, settings, data: path.join(folder, 'vscode'), env })) {
     say('VS Code is open on the example.');
     return () => Promise.resolve();
   }

@@ -1,8 +1,7 @@
 /** A deployment in the window, as a person makes it: from each place it can be begun, failed, cancelled, waited for, looked at again. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
 import { type App, assertNothingLeft, containers, get, images } from '../integration/fixtures';
 import type { Host } from '../machines/host';
 import { WebSocketClient } from '../machines/webSocketClient';
@@ -20,15 +19,6 @@ let editor: Editor;
 const step = playScene('deploying', (opened) => {
   scene = opened;
   ({ production, host, app, editor } = scene);
-});
-
-test('the package is small and holds no native module', () => {
-  const megabytes = statSync(production.vsix).size / 1024 / 1024;
-  assert.ok(megabytes < 1.5, `the VSIX has ${megabytes.toFixed(2)} MB`);
-  const names = readFileSync(production.vsix).toString('latin1');
-  assert.doesNotMatch(names, /[\w/-]+\.node\b/);
-  assert.match(names, /extension\/dist\/extension\.js/);
-  assert.doesNotMatch(names, /extension\/(src|test|node_modules)\//);
 });
 
 step('the empty view offers what to do first', async () => {
@@ -327,11 +317,9 @@ for (const theme of ['light', 'hc-black', 'hc-light', 'dark'] as const) {
   });
 }
 
-step('activation does no work worth speaking of', async () => {
-  const ms = await activationMs(editor);
-  console.error(`activation: ${ms} ms`);
-  // The figure for docs/MEASURED.md is taken by `npm run bench:editor`; here only a gross mistake would show.
-  assert.ok(ms < 1_000, `${ms} ms`);
+step('its activation is told', async () => {
+  // The figure depends on the machine; what keeps it small is checked in package.test.ts.
+  console.error(`activation: ${await activationMs(editor)} ms`);
 });
 
 step('nothing went wrong in the page or the extension host', () => {

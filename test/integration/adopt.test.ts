@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import type { HostState } from '../../src/model';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
-import { Traffic } from '../machines/traffic';
+import { describeTraffic, Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp, get } from './fixtures';
 
@@ -60,12 +60,18 @@ test('status recognises the service and its live slot', async () => {
 });
 
 test('the first deployment fills GREEN and takes the file over where it is', async () => {
-  const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 0, fresh: 8 });
+  const kept = 8;
+  const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: kept, fresh: 8 });
   const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], { cwd: app.folder });
   const counted = await traffic.stop();
   assert.equal(code, 0, stdout);
-  assert.equal(counted.failed, 0, JSON.stringify(counted));
-  assert.ok(counted.sent > 100);
+  const { fresh, keepAlive } = counted.kinds;
+  assert.equal(fresh.failed, 0, describeTraffic(counted));
+  // The workers of the article's file close idle connections when they are told to end, whatever may be on its way: each
+  // of those there were may lose one request, once.
+  assert.ok(keepAlive.failed <= kept, describeTraffic(counted));
+  console.error(`the first reload: ${keepAlive.failed} of ${kept} kept connections lost a request`);
+  assert.ok(fresh.sent > 100 && keepAlive.sent > 100, describeTraffic(counted));
   assert.equal(result?.live, 'GREEN');
   assert.match((await get(host)).text, /^uptimer 2 /);
   assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE exited', 'uptimer_GREEN running']);

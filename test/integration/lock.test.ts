@@ -91,5 +91,28 @@ for (const version of ['20.10', '28.5'] as const) {
       await looks;
       await assertNothingLeft();
     });
+
+    if (version === '20.10') {
+      return;
+    }
+
+    test('one whose owner is dead is taken over after 20 seconds, not before and not much later', async () => {
+      // As an owner leaves it that was killed: its container, and a heartbeat that stands still.
+      const dead = await take('shop', 'ann@laptop');
+      await host.mustExec('docker rename shop_LOCK ann_LOCK && docker commit ann_LOCK ann');
+      await host.mustExec('docker create --name shop_LOCK --network none -l blue-green.person=ann@laptop ann');
+      await dead.release();
+      const notes: string[] = [];
+      const owner = { deployment: 'fedcba987654', person: 'ben@desk' };
+      const asked = performance.now();
+      const lock = await takeLock(remote.engine, 'shop', owner, (text) => notes.push(text), noSignal);
+      const seconds = (performance.now() - asked) / 1000;
+      await lock.release();
+      await host.mustExec('docker rmi ann');
+      assert.match(notes.join('\n'), /^shop is locked by ann@laptop\..*\nTook over the lock .*\(ann@laptop, /);
+      assert.ok(seconds >= 20 && seconds < 40, `${seconds.toFixed(1)} s`);
+      console.error(`Docker ${version}: a dead owner's lock was taken over after ${seconds.toFixed(1)} s`);
+      await assertNothingLeft();
+    });
   });
 }
