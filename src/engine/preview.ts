@@ -36,7 +36,9 @@ export async function previewDeployment(request: DeployRequest, emit: Emit, sign
       transferOf(request, built, signal),
       liveImage !== undefined && isLiveImage(request, built, liveImage, signal),
     ]);
-    const { env, warnings } = planned.plan;
+    const { env, files, warnings } = planned.plan;
+    // The service's own file changes each time.
+    const sameFiles = files.length === 1;
     const sameEnv = env !== undefined && env.added.length + env.changed.length + env.removed.length === 0;
     const plan: Plan = {
       ...planned.plan,
@@ -46,7 +48,7 @@ export async function previewDeployment(request: DeployRequest, emit: Emit, sign
           ? []
           : [t('The plan was made anew: the host or the project had changed after it was read.')]),
         ...warnings,
-        ...(unchanged && sameEnv
+        ...(unchanged && sameEnv && sameFiles
           ? [t('Nothing has changed: the image and its environment are those of the live release.')]
           : []),
       ],

@@ -119,7 +119,7 @@ step('the second release from the menu of the Dockerfile, under traffic', async 
 step('the change to nginx opens in the diff editor of VS Code', async () => {
   const panel = await scene.shownPanel();
   await panel.getByRole('tab', { name: /nginx/ }).click();
-  await panel.getByRole('button', { name: /diff editor/i }).click();
+  await panel.getByRole('button', { name: /diff editor.*uptimer\.conf/i }).click();
   await editor.showTab(/uptimer\.conf/);
   assert.match(await editor.text(), /uptimer_GREEN:8080/);
 });
@@ -140,6 +140,7 @@ step('a plan names every file of nginx, and is read again when the host has chan
   ] as const) {
     await files.filter({ has: panel.locator('.path', { hasText: file }), hasText: sign }).waitFor();
   }
+  assert.equal(await panel.getByText(/Nothing has changed/).count(), 0, 'the route has');
   await scene.picture('plan-with-files');
   await panel.getByRole('button', { name: /diff editor.*~uptimer\.example\.conf/i }).click();
   await editor.showTab(/~uptimer\.example\.conf/);
