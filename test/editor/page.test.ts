@@ -211,7 +211,7 @@ test('tries: the verdict has the room, and headers that were opened stay open be
   await page.locator('tbody tr').first().getByText('502', { exact: true }).waitFor();
   assert.equal(await page.locator('tbody tr').count(), 500);
   assert.deepEqual(
-    await row?.evaluate((it) => [it.isConnected, it.querySelector('details')?.open, it.firstChild?.textContent]),
+    await row.evaluate((it) => [it.isConnected, it.querySelector('details')?.open, it.firstChild?.textContent]),
     [true, true, '500'],
   );
   const [table, verdict] = await Promise.all(
