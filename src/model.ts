@@ -201,6 +201,7 @@ export type ErrorCode =
   | 'docker-unreachable' // 8: no Docker there, or no right to use it
   | 'locked' // 9
   | 'lock-lost' // 9
+  | 'plan-changed' // 1: what was approved is not what would be done now
   | 'verify' // 5: requests failed after the switch; switched back
   | 'not-found' // 1: no such service or slot on the host
   | 'cancelled' // 130
@@ -211,6 +212,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   config: 1,
   'not-found': 1,
   internal: 1,
+  'plan-changed': 1,
   proxy: 2,
   start: 3,
   'nginx-refused': 4,
@@ -382,10 +384,10 @@ export interface Plan {
   readonly slot: SlotName;
   readonly proxy: 'create' | 'start' | 'use';
   readonly publish: number;
-  readonly confPath: string;
-  readonly confBefore: string;
-  readonly confAfter: string;
-  readonly env: EnvChanges;
+  /** The files of nginx that will change, the service's own first. */
+  readonly files: readonly ConfChange[];
+  /** Undefined where what the live slot was given is not known, as that of another tool. */
+  readonly env: EnvChanges | undefined;
   /** What of the image the host lacks; undefined as long as the image is not built. */
   readonly toSend: PlannedTransfer | undefined;
   /** What the host runs, and what the image is built for: `linux/amd64`. */
@@ -393,6 +395,13 @@ export interface Plan {
   /** Bytes free on the host where Docker keeps images; undefined where that cannot be told. */
   readonly freeDiskBytes: number | undefined;
   readonly warnings: readonly string[];
+}
+
+/** A file of nginx before and after. An empty text stands for no file. */
+export interface ConfChange {
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
 }
 
 /** Names of environment variables that differ from those of the live slot. Their values are nobody's business here. */
@@ -468,7 +477,7 @@ export type DeployEvent =
       readonly text: string;
     })
   | (EventBase & { readonly type: 'probe'; readonly slot: SlotName; readonly probe: ProbeAttempt })
-  | (EventBase & { readonly type: 'conf'; readonly path: string; readonly before: string; readonly after: string })
+  | (EventBase & ConfChange & { readonly type: 'conf' })
   | (EventBase & { readonly type: 'traffic'; readonly traffic: TrafficCount })
   | (EventBase & { readonly type: 'drain'; readonly connections: number; readonly oldWorkers: number })
   | (EventBase & {

@@ -16,22 +16,23 @@ export const PANEL_ACTIONS = [
   'cancel',
   'keepWaiting',
   'deploy',
-  'deployAgain',
+  'repeat',
   'rollback',
   'openSite',
   'showLog',
   'containerLogs',
   'lastLines',
   'openSource',
-  'openDiff',
 ] as const;
 export type PanelAction = (typeof PANEL_ACTIONS)[number];
 
 export type FromPanel =
   /** The page has loaded and shows nothing yet. */
   | { readonly type: 'ready' }
-  /** A button was pressed. */
-  | { readonly type: 'action'; readonly action: PanelAction };
+  /** A button was pressed while the page showed `run`. */
+  | { readonly type: 'action'; readonly run: string; readonly action: PanelAction }
+  /** One file of nginx is to be shown in VS Code's own diff editor. */
+  | { readonly type: 'diff'; readonly run: string; readonly path: string };
 
 /* ---------- what the page shows ---------- */
 
@@ -98,8 +99,11 @@ export interface ProbeRow {
 
 export type DiffLine = { readonly kind: 'same' | 'added' | 'removed' | 'hunk'; readonly text: string };
 
+/** What changes in one file of nginx. */
 export interface DiffView {
   readonly path: string;
+  /** Set for a file that comes or goes as a whole. */
+  readonly note: string | undefined;
   readonly lines: readonly DiffLine[];
   readonly added: number;
   readonly removed: number;
@@ -121,9 +125,9 @@ export interface PanelState {
   readonly warnings: readonly string[];
   readonly probes: readonly ProbeRow[];
   readonly traffic: TrafficView | undefined;
-  readonly diff: DiffView | undefined;
+  readonly diffs: readonly DiffView[];
   readonly actions: readonly ActionButton[];
-  /** The run waits for the first action: the page gives it the keyboard's focus. */
+  /** The run waits for an answer. */
   readonly asks: boolean;
   /** The parts that this run has. */
   readonly sections: readonly PanelSection[];
@@ -179,7 +183,9 @@ export function isFromPanel(value: unknown): value is FromPanel {
     case 'ready':
       return true;
     case 'action':
-      return PANEL_ACTIONS.some((action) => action === value['action']);
+      return typeof value['run'] === 'string' && PANEL_ACTIONS.some((action) => action === value['action']);
+    case 'diff':
+      return typeof value['run'] === 'string' && typeof value['path'] === 'string';
     default:
       return false;
   }

@@ -1,45 +1,61 @@
 import type { DiffLine, DiffView as Diff, PanelWords } from '../src/protocol';
-import { element, setHidden, setText } from './dom';
+import { element, setHidden } from './dom';
 import { button } from './ui/toolkit';
 
 const SIGNS: Readonly<Record<DiffLine['kind'], string>> = { added: '+', removed: '−', same: ' ', hunk: '' };
 
-/** What changes in nginx's configuration, as a unified diff. */
+/** What changes in nginx's configuration: a unified diff for each file that does. */
 export class DiffView {
   readonly element = element('div', 'diff-view');
-  private readonly path = element('code', 'path');
-  private readonly counts = element('span', 'counts');
-  private readonly lines = element('div', 'diff');
-  private readonly head: HTMLElement;
+  private readonly files = element('div', 'files');
   private readonly empty: HTMLElement;
   private shown = '';
 
-  constructor(words: PanelWords, openDiff: () => void) {
+  constructor(
+    private readonly words: PanelWords,
+    private readonly openDiff: (path: string) => void,
+  ) {
     this.empty = element('p', 'empty', words.noDiff);
-    this.lines.tabIndex = 0;
-    this.lines.setAttribute('role', 'region');
-    this.lines.setAttribute('aria-label', words.sections.nginx);
-    this.head = element('div', 'diff-head', this.path, this.counts, button(words.openDiff, false, openDiff));
-    this.element.append(this.empty, this.head, this.lines);
-    this.update(undefined);
+    this.files.tabIndex = 0;
+    this.files.setAttribute('role', 'region');
+    this.files.setAttribute('aria-label', words.sections.nginx);
+    this.element.append(this.empty, this.files);
+    this.update([]);
   }
 
-  update(diff: Diff | undefined): void {
-    setHidden(this.empty, diff !== undefined);
-    setHidden(this.head, diff === undefined);
-    setHidden(this.lines, diff === undefined);
-    const key = JSON.stringify(diff);
-    if (diff === undefined || key === this.shown) {
-      return;
+  update(diffs: readonly Diff[]): void {
+    setHidden(this.empty, diffs.length > 0);
+    setHidden(this.files, diffs.length === 0);
+    const key = JSON.stringify(diffs);
+    if (key !== this.shown) {
+      this.shown = key;
+      this.files.replaceChildren(...diffs.map((diff) => this.file(diff)));
     }
-    this.shown = key;
-    setText(this.path, diff.path);
-    this.counts.replaceChildren(
-      element('span', 'added', `+${diff.added}`),
+  }
+
+  private file({ path, note, lines, added, removed }: Diff): HTMLElement {
+    const counts = element(
+      'span',
+      'counts',
+      element('span', 'added', `+${added}`),
       ' ',
-      element('span', 'removed', `−${diff.removed}`),
+      element('span', 'removed', `−${removed}`),
     );
-    this.lines.replaceChildren(...diff.lines.map(line));
+    const open = button(this.words.openDiff, false, () => this.openDiff(path));
+    open.setAttribute('aria-label', `${this.words.openDiff}: ${path}`);
+    return element(
+      'section',
+      'file',
+      element(
+        'div',
+        'diff-head',
+        element('code', 'path', path),
+        ...(note === undefined ? [] : [element('span', 'note', note)]),
+        counts,
+        open,
+      ),
+      element('div', 'diff', ...lines.map(line)),
+    );
   }
 }
 

@@ -24,10 +24,11 @@ export function setHidden(target: HTMLElement, hidden: boolean): void {
   target.toggleAttribute('hidden', hidden);
 }
 
-export type IconName = 'waiting' | 'done' | 'skipped' | 'failed' | 'cancelled' | 'info';
+export type IconName = 'running' | 'waiting' | 'done' | 'skipped' | 'failed' | 'cancelled' | 'info';
 
 /** Paths on a 16 × 16 grid, drawn with a stroke in the current colour. */
 const ICON_PATHS: Readonly<Record<IconName, readonly string[]>> = {
+  running: ['M8 1.75a6.25 6.25 0 1 1 -6.25 6.25'],
   waiting: ['M8 3.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0 -9'],
   done: ['M8 1.75a6.25 6.25 0 1 0 0 12.5a6.25 6.25 0 1 0 0 -12.5', 'M5.2 8.2l2 2l3.7 -4.2'],
   skipped: ['M8 1.75a6.25 6.25 0 1 0 0 12.5a6.25 6.25 0 1 0 0 -12.5', 'M5.2 8h5.6'],

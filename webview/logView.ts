@@ -74,13 +74,21 @@ export class LogView {
       this.droppedNote,
       this.words.droppedLines.replace('{0}', this.dropped.toLocaleString(document.documentElement.lang)),
     );
-    setHidden(this.toEnd, this.following || empty);
+    this.offerEnd(!this.following && !empty);
   }
 
   private scrolled(): void {
     const { scrollHeight, scrollTop, clientHeight } = this.lines;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
-    setHidden(this.toEnd, this.following);
+    this.offerEnd(!this.following);
+  }
+
+  /** The button that goes leaves the keyboard in the log. */
+  private offerEnd(offered: boolean): void {
+    if (!offered && document.hasFocus() && document.activeElement === this.toEnd) {
+      this.lines.focus();
+    }
+    setHidden(this.toEnd, !offered);
   }
 
   private scrollToEnd(): void {

@@ -19,7 +19,7 @@ import { LogView } from './logView';
 import { ProbeTable } from './probeTable';
 import { Timeline } from './timeline';
 import { TrafficChart } from './trafficChart';
-import { badge, button, progressRing, registerComponents, type Tabs, tabs } from './ui/toolkit';
+import { badge, button, registerComponents, type Tabs, tabs } from './ui/toolkit';
 
 declare function acquireVsCodeApi(): {
   postMessage(message: FromPanel): void;
@@ -55,6 +55,9 @@ window.addEventListener('message', (event: MessageEvent<unknown>) => {
   }
 });
 
+// The panel was brought to the front with a plan to be read.
+window.addEventListener('focus', () => page?.takeFocus());
+
 /** What the person chose for this run before the page was unloaded. From here on it is what is remembered. */
 function recall(run: string): PanelMemory {
   const kept = vscode.getState();
@@ -70,6 +73,8 @@ class Page {
   private readonly mark = element('span', 'mark');
   private readonly sentence = element('p', 'sentence');
   private readonly hint = element('p', 'hint');
+  /** The hint as a screen reader is told of it. */
+  private readonly news = element('p', 'unseen');
   private readonly details = element('details', 'details');
   private readonly detailText = element('pre');
   private readonly actions = element('div', 'actions');
@@ -87,6 +92,7 @@ class Page {
   private readonly tabs: Tabs<PanelSection>;
   private shownSection: PanelSection | undefined;
   private shownActions = '';
+  private asks = false;
   private shownPlan = '';
   private shownMetrics = '';
 
@@ -98,13 +104,14 @@ class Page {
     this.log = new LogView(words);
     this.probes = new ProbeTable(words);
     this.traffic = new TrafficChart(words);
-    const openDiff = (): void => vscode.postMessage({ type: 'action', action: 'openDiff' });
+    const openDiff = (path: string): void => vscode.postMessage({ type: 'diff', run: this.memory.run, path });
     this.diff = new DiffView(words, openDiff);
     this.planDiff = new DiffView(words, openDiff);
     setText(this.noPlan, words.noPlan);
     this.title.tabIndex = -1;
     this.sentence.setAttribute('role', 'status');
     this.sentence.setAttribute('aria-live', 'polite');
+    this.news.setAttribute('aria-live', 'polite');
     this.details.append(element('summary', '', words.details), this.detailText);
     this.warnings.setAttribute('aria-label', words.warnings);
     const stagesTitle = element('h2', '', words.stages);
@@ -139,7 +146,7 @@ class Page {
       'header',
       '',
       element('div', 'top', this.title, this.actions),
-      element('div', 'heading', this.mark, element('div', 'words', this.sentence, this.hint, this.details)),
+      element('div', 'heading', this.mark, element('div', 'words', this.sentence, this.hint, this.news, this.details)),
       element('div', 'figures', this.metrics, this.traffic.element),
     );
     this.element.append(
@@ -153,12 +160,16 @@ class Page {
     setText(this.title, state.title);
     this.element.dataset['tone'] = heading.tone;
     this.showMark(heading.tone);
+    if (heading.hint === undefined || this.hint.hidden || this.sentence.textContent !== heading.text) {
+      // Once: what counts down below the same sentence is not read out each time.
+      setText(this.news, heading.hint ?? '');
+    }
     setText(this.sentence, heading.text);
     setText(this.hint, heading.hint ?? '');
     setHidden(this.hint, heading.hint === undefined);
     setText(this.detailText, heading.detail ?? '');
     setHidden(this.details, heading.detail === undefined);
-    this.showActions(state.actions, state.asks);
+    this.showActions(state.actions);
     this.showMetrics(state.metrics);
     this.traffic.update(state.traffic);
     this.timeline.update(state.stages);
@@ -167,7 +178,7 @@ class Page {
     this.probes.update(state.probes);
     setText(this.probeCount, String(state.probes.length));
     setHidden(this.probeCount, state.probes.length === 0);
-    this.diff.update(state.diff);
+    this.diff.update(state.diffs);
     this.showPlan(state);
     this.tabs.offer(state.sections);
     const section = this.memory.section ?? state.focus;
@@ -175,6 +186,20 @@ class Page {
       this.shownSection = section;
       this.tabs.select(section);
       this.log.shown();
+    }
+    if (this.asks !== state.asks) {
+      this.asks = state.asks;
+      this.takeFocus();
+    }
+  }
+
+  /**
+   * Whoever is asked begins at the title, if the keyboard is in the page and at nothing in particular. Not at a button: a
+   * key that was meant for something else would press it.
+   */
+  takeFocus(): void {
+    if (this.asks && document.hasFocus() && document.activeElement === document.body) {
+      this.title.focus();
     }
   }
 
@@ -197,33 +222,29 @@ class Page {
       return;
     }
     this.mark.dataset['tone'] = tone;
-    const marks = { good: 'done', bad: 'failed', neutral: 'info' } as const;
-    this.mark.replaceChildren(tone === 'running' ? progressRing() : icon(marks[tone]));
+    const marks = { running: 'running', good: 'done', bad: 'failed', neutral: 'info' } as const;
+    this.mark.replaceChildren(icon(marks[tone]));
   }
 
   /**
    * Buttons are made anew only when they change, so that the one with the keyboard's focus keeps it. When it goes, the
-   * title gets the focus: right before the new buttons, and pressing Enter once too often does nothing there.
+   * title gets the focus: right before the new buttons, and pressing Enter once too often does nothing there. A page that
+   * the keyboard has left since does not call it back.
    */
-  private showActions(actions: readonly ActionButton[], asks: boolean): void {
+  private showActions(actions: readonly ActionButton[]): void {
     const key = JSON.stringify(actions);
     if (key === this.shownActions) {
       return;
     }
     this.shownActions = key;
-    if (this.actions.contains(document.activeElement)) {
+    if (document.hasFocus() && this.actions.contains(document.activeElement)) {
       this.title.focus();
     }
     this.actions.replaceChildren(
       ...actions.map(({ action, label, primary }) =>
-        button(label, primary, () => vscode.postMessage({ type: 'action', action })),
+        button(label, primary, () => vscode.postMessage({ type: 'action', run: this.memory.run, action })),
       ),
     );
-    if (asks) {
-      const [first] = this.actions.children;
-      // The toolkit's button can take the focus only once it is drawn.
-      requestAnimationFrame(() => first instanceof HTMLElement && first.focus());
-    }
   }
 
   private showMetrics(metrics: readonly Metric[]): void {
@@ -241,7 +262,7 @@ class Page {
   }
 
   private showPlan(state: PanelState): void {
-    this.planDiff.update(state.plan.length === 0 ? undefined : state.diff);
+    this.planDiff.update(state.plan.length === 0 ? [] : state.diffs);
     setHidden(this.planDiff.element, state.plan.length === 0);
     const key = JSON.stringify([state.plan, state.warnings]);
     if (key === this.shownPlan) {

@@ -26,12 +26,14 @@ export class ProbeTable {
   }
 
   update(probes: readonly ProbeRow[]): void {
-    // Tries are only ever added; another beginning means another list.
-    const grown = probes[0]?.attempt === this.shown[0]?.attempt && probes.length >= this.shown.length;
-    if (!grown) {
-      this.rows.replaceChildren();
+    // Tries are added at the end, and after many of them the first ones go. Rows that stay are left as they are.
+    const first = JSON.stringify(probes[0]);
+    const gone = this.shown.findIndex((probe) => JSON.stringify(probe) === first);
+    const kept = gone < 0 ? 0 : this.shown.length - gone;
+    while (this.rows.childElementCount > kept) {
+      this.rows.lastElementChild?.remove();
     }
-    for (const probe of probes.slice(grown ? this.shown.length : 0)) {
+    for (const probe of probes.slice(kept)) {
       this.rows.prepend(this.row(probe));
     }
     this.shown = probes;

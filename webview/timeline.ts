@@ -1,7 +1,6 @@
 import type { Stage } from '../src/model';
 import type { StageRow } from '../src/protocol';
 import { element, icon, setHidden, setText } from './dom';
-import { progressRing } from './ui/toolkit';
 
 const SECOND_MS = 1000;
 
@@ -63,8 +62,12 @@ class Row {
     if (stage.status !== this.shown) {
       this.shown = stage.status;
       this.element.dataset['status'] = stage.status;
-      this.mark.replaceChildren(stage.status === 'running' ? progressRing() : icon(stage.status));
-      this.element.toggleAttribute('aria-current', stage.status === 'running');
+      this.mark.replaceChildren(icon(stage.status));
+      if (stage.status === 'running') {
+        this.element.setAttribute('aria-current', 'step');
+      } else {
+        this.element.removeAttribute('aria-current');
+      }
     }
     setText(this.label, stage.label);
     setText(this.status, `, ${stage.statusText}`);

@@ -1,6 +1,15 @@
 /** A deployment's events as lines of text. No input, no output, no clock: the same events give the same lines. */
 import { type DeploymentSnapshot, msLeft } from '../engine/snapshot';
-import type { DeployError, DeployEvent, DeployResult, Plan, ProbeAttempt, Stage, StageStatus } from '../model';
+import type {
+  ConfChange,
+  DeployError,
+  DeployEvent,
+  DeployResult,
+  Plan,
+  ProbeAttempt,
+  Stage,
+  StageStatus,
+} from '../model';
 import { STAGES } from '../model';
 import type { Style } from './style';
 import { plainLine, plainLines } from './style';
@@ -137,19 +146,28 @@ export function planLines(plan: Plan, style: Style): string[] {
     style.bold(plainLine(`${plan.service} ${plan.release} to ${plan.slot} at ${plan.host}. ${live}.`)),
     plainLine(`  Built from ${plan.dockerfile}`),
     `  The proxy ${proxy}, on port ${plan.publish}.`,
-    ...(['added', 'changed', 'removed'] as const)
-      .filter((kind) => plan.env[kind].length > 0)
-      .map((kind) => plainLine(`  Environment, ${kind}: ${plan.env[kind].join(', ')}`)),
+    ...envLines(plan.env),
     `  ${plan.host} runs ${plan.platform}${plan.freeDiskBytes === undefined ? '' : ` and has ${formatBytes(plan.freeDiskBytes)} of disk left for images`}.`,
   ];
 }
 
-/** A unified diff with its lines coloured. */
-export function diffLines(diff: string, style: Style): string[] {
-  return plainLines(diff).map((line) => {
+function envLines(env: Plan['env']): string[] {
+  if (env === undefined) {
+    return ['  Environment of the live slot: not known.'];
+  }
+  return (['added', 'changed', 'removed'] as const)
+    .filter((kind) => env[kind].length > 0)
+    .map((kind) => plainLine(`  Environment, ${kind}: ${env[kind].join(', ')}`));
+}
+
+/** What becomes of a file of nginx: its unified diff with the lines coloured. */
+export function changeLines({ path, before, after }: ConfChange, diff: string, style: Style): string[] {
+  const what = before === '' ? 'is new' : after === '' ? 'is taken away' : 'changes';
+  const lines = plainLines(diff).map((line) => {
     const paint = { '+': style.green, '-': style.red, '@': style.cyan }[line.charAt(0)];
     return `  ${paint === undefined ? line : paint(line)}`;
   });
+  return [plainLine(`  ${path} ${what}:`), ...lines];
 }
 
 function stageLines(

@@ -44,10 +44,24 @@ export async function chooseHost(
   return host;
 }
 
-/** Repeats a run on the same host, with the configuration as it is now. `approved`: its plan has been read already. */
-export async function deployAgain(app: Parts, run: RunRecord, approved?: boolean): Promise<void> {
-  if (run.origin !== undefined) {
-    await app.runner.deploy(await reloadTarget(run.origin, run.service), run.host, approved);
+/** Does what a plan has shown. The configuration is read again: where it leads to another plan, that is to be read. */
+export async function deployAsPlanned(app: Parts, { origin, service, host, snapshot }: RunRecord): Promise<void> {
+  if (origin !== undefined) {
+    await app.runner.deploy(await reloadTarget(origin, service), host, snapshot?.plan);
+  }
+}
+
+/** Repeats a run on the same host, with the configuration as it is now. What no plan is read before is asked for. */
+export async function repeatRun(app: Parts, run: RunRecord): Promise<void> {
+  const { kind, origin, service, host, to } = run;
+  if (kind === 'rollback') {
+    await rollbackRun(app, run);
+  } else if (kind === 'switch') {
+    if (to !== undefined && (await confirmSwitch(host, service, to))) {
+      await app.runner.switchTo(host, service, to);
+    }
+  } else if (origin !== undefined) {
+    await app.runner[kind](await reloadTarget(origin, service), host);
   }
 }
 
@@ -82,6 +96,17 @@ export async function confirmRollback({ host, service }: ServiceOnHost): Promise
     goBack,
   );
   return answer === goBack;
+}
+
+/** Says what a switch would do, and asks whether it is to be done. */
+export async function confirmSwitch(host: string, service: string, slot: SlotName): Promise<boolean> {
+  const yes = t('Switch');
+  const answer = await vscode.window.showWarningMessage(
+    t('Switch {0} on {1} to {2}?', service, hostLabel(host), slot),
+    { modal: true, detail: t('The kept slot is started, probed and switched to. No request is lost.') },
+    yes,
+  );
+  return answer === yes;
 }
 
 /** A service as it is now. Throws `not-found` when the host does not have it. */

@@ -1,9 +1,7 @@
 import * as vscode from 'vscode';
-import { hostLabel } from '../hostNames';
-import type { PanelAction } from '../protocol';
 import type { ContextKey } from './commandIds';
 import { ConfigEditing } from './configEditing';
-import { deployAgain, openSite, rollbackRun, showError, showServiceLogs } from './actions';
+import { showError } from './actions';
 import { HostList } from './hostList';
 import { HostStore } from './hostStore';
 import { type Disposer, disposeAll } from './disposables';
@@ -12,11 +10,11 @@ import { createLog } from './log';
 import { LogChannels } from './logChannels';
 import { Panels } from './panels';
 import type { Parts } from './parts';
-import { plainText } from './plainText';
-import { openPosition, Problems } from './problems';
+import { Problems } from './problems';
 import { EditorQuestions } from './questions';
+import { performRunAction } from './runActions';
 import { Runner } from './runner';
-import { type RunRecord, RunStore } from './runs';
+import { RunStore } from './runs';
 import { SlotsTree } from './slotsTree';
 import { StatusBar } from './statusBar';
 import { registerTasks } from './tasks';
@@ -49,16 +47,19 @@ export class App implements Parts {
     this.problems = new Problems();
     this.documents = new Documents(this.runs);
     this.logs = new LogChannels(this.hosts);
-    this.panels = new Panels(context.extensionUri, this.runs, (run, action) => this.fromPanel(run, action));
+    this.panels = new Panels(context.extensionUri, this.runs, {
+      perform: (run, action) => performRunAction(this, run, action),
+      openDiff: (run, path) => {
+        this.documents.openDiff(run.id, path).catch((error: unknown) => showError(this, error));
+      },
+    });
     this.runner = new Runner({
       runs: this.runs,
       hosts: this.hosts,
       hostList: this.hostList,
       panels: this.panels,
       problems: this.problems,
-      showLog: () => this.log.show(true),
-      openSite: (host, service) => openSite(this, host, service),
-      showLastLines: (run) => this.showLastLines(run),
+      perform: (run, action) => performRunAction(this, run, action),
     });
     this.tree = new SlotsTree(this.hostList, this.hosts, this.runs);
     this.subscriptions = [
@@ -83,65 +84,6 @@ export class App implements Parts {
     this.runs.dispose();
     this.hosts.dispose();
     disposeAll(this.subscriptions);
-  }
-
-  private fromPanel(run: RunRecord, action: PanelAction): void {
-    this.perform(run, action).catch((error: unknown) => showError(this, error));
-  }
-
-  private async perform(run: RunRecord, action: PanelAction): Promise<void> {
-    switch (action) {
-      case 'approve':
-        run.answer?.(true);
-        break;
-      case 'decline':
-        run.answer?.(false);
-        break;
-      case 'cancel':
-        this.runs.cancel(run.id);
-        break;
-      case 'keepWaiting':
-        run.patience.keepWaiting();
-        break;
-      case 'deploy':
-        await deployAgain(this, run, true);
-        break;
-      case 'deployAgain':
-        await deployAgain(this, run);
-        break;
-      case 'rollback':
-        await rollbackRun(this, run);
-        break;
-      case 'openSite':
-        await openSite(this, run.host, run.service);
-        break;
-      case 'containerLogs':
-        showServiceLogs(this, run.host, run.service);
-        break;
-      case 'lastLines':
-        await this.showLastLines(run);
-        break;
-      case 'showLog':
-        this.log.show(true);
-        break;
-      case 'openDiff':
-        await this.documents.openDiff(run.id);
-        break;
-      case 'openSource': {
-        const position = run.snapshot?.result?.error?.position;
-        if (position !== undefined) {
-          await openPosition(position);
-        }
-      }
-    }
-  }
-
-  /** What the container of a failed slot wrote last: it is gone by now, so its own log is too. */
-  private async showLastLines(run: RunRecord): Promise<void> {
-    const detail = run.snapshot?.result?.error?.detail;
-    if (detail !== undefined) {
-      await this.documents.openText(`${run.service} @ ${hostLabel(run.host)}.log`, plainText(detail));
-    }
   }
 
   /** Keeps the context key true to life; most changes of a run leave it as it is. */

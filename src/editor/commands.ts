@@ -6,6 +6,7 @@ import {
   chooseKnownHost,
   chooseService,
   confirmRollback,
+  confirmSwitch,
   type HostPurpose,
   openSite,
   serviceOnHost,
@@ -147,13 +148,7 @@ async function switchTo(app: Parts, argument: Argument): Promise<void> {
     return;
   }
   const { host, service, slot } = chosen;
-  const yes = t('Switch');
-  const answer = await vscode.window.showWarningMessage(
-    t('Switch {0} on {1} to {2}?', service.name, hostLabel(host), slot.name),
-    { modal: true, detail: t('The kept slot is started, probed and switched to. No request is lost.') },
-    yes,
-  );
-  if (answer === yes) {
+  if (await confirmSwitch(host, service.name, slot.name)) {
     await app.runner.switchTo(host, service.name, slot.name);
   }
 }

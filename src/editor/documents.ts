@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { t } from '../l10n';
-import { confTexts } from './panelState';
+import type { ConfChange } from '../model';
+import { confChanges } from './panelState';
 import type { RunStore } from './runs';
 
 const DIFF_SCHEME = 'blue-green-nginx';
@@ -20,8 +21,8 @@ export class Documents implements vscode.Disposable {
   constructor(private readonly runs: RunStore) {
     const diffs: vscode.TextDocumentContentProvider = {
       provideTextDocumentContent: (uri) => {
-        const texts = confTexts(this.runs.get(uri.query)?.snapshot);
-        return texts?.[uri.fragment === 'before' ? 'before' : 'after'] ?? '';
+        const change = this.changeOf(uri.query, uri.path);
+        return change?.[uri.fragment === 'before' ? 'before' : 'after'] ?? '';
       },
     };
     const texts: vscode.TextDocumentContentProvider = {
@@ -33,20 +34,24 @@ export class Documents implements vscode.Disposable {
     );
   }
 
-  async openDiff(runId: string): Promise<void> {
-    const texts = confTexts(this.runs.get(runId)?.snapshot);
-    if (texts === undefined) {
+  /** Shows what a run changes in one file of nginx, if it does. */
+  async openDiff(runId: string, path: string): Promise<void> {
+    if (this.changeOf(runId, path) === undefined) {
       return;
     }
     const side = (name: Side): vscode.Uri =>
-      vscode.Uri.from({ scheme: DIFF_SCHEME, path: texts.path, query: runId, fragment: name });
+      vscode.Uri.from({ scheme: DIFF_SCHEME, path, query: runId, fragment: name });
     await vscode.commands.executeCommand(
       'vscode.diff',
       side('before'),
       side('after'),
-      t('{0} (before ↔ after)', texts.path.split('/').at(-1) ?? texts.path),
+      t('{0} (before ↔ after)', path.split('/').at(-1) ?? path),
       { preview: true },
     );
+  }
+
+  private changeOf(runId: string, path: string): ConfChange | undefined {
+    return confChanges(this.runs.get(runId)?.snapshot).find((change) => change.path === path);
   }
 
   /** Shows a text as it was found. `name` is the tab's title; asked for again, it is a new document. */

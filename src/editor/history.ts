@@ -1,11 +1,12 @@
 /** What is kept of a run when it is over: enough to show it again after the window was reloaded, and to repeat it. */
 import type { DeploymentSnapshot } from '../engine/snapshot';
+import { SLOT_NAMES, type SlotName } from '../model';
 
 export const RUN_KINDS = ['deploy', 'rollback', 'switch', 'plan'] as const;
 export type RunKind = (typeof RUN_KINDS)[number];
 
-/** `asking`: the run waits until the person has read its plan. */
-export type RunPhase = 'running' | 'asking' | 'over';
+/** `asking`: the run waits until the person has read its plan. `earlier`: it is one of an earlier window, and over. */
+export type RunPhase = 'running' | 'asking' | 'over' | 'earlier';
 
 /** Where a run's configuration came from; read again when it is repeated. */
 export interface Origin {
@@ -21,6 +22,8 @@ export interface KeptRun {
   readonly service: string;
   readonly host: string;
   readonly origin: Origin | undefined;
+  /** The slot that a switch was to make live. */
+  readonly to?: SlotName | undefined;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly snapshot: DeploymentSnapshot | undefined;
@@ -35,8 +38,8 @@ const KEPT_CHARACTERS = 240;
 
 /** The run without what is too long to keep. Values of environment variables are in none of its parts. */
 export function forHistory(run: KeptRun): KeptRun {
-  const { id, kind, service, host, origin, startedAt, snapshot, over } = run;
-  return { id, kind, service, host, origin, startedAt, over, snapshot: snapshot && shorten(snapshot) };
+  const { id, kind, service, host, origin, to, startedAt, snapshot, over } = run;
+  return { id, kind, service, host, origin, to, startedAt, over, snapshot: snapshot && shorten(snapshot) };
 }
 
 function shorten(snapshot: DeploymentSnapshot): DeploymentSnapshot {
@@ -60,6 +63,7 @@ export function isKeptRun(value: unknown): value is KeptRun {
     RUN_KINDS.some((kind) => kind === run.kind) &&
     typeof run.service === 'string' &&
     typeof run.host === 'string' &&
+    (run.to === undefined || SLOT_NAMES.some((slot) => slot === run.to)) &&
     typeof run.startedAt === 'number' &&
     typeof run.over === 'boolean' &&
     (run.snapshot === undefined || isSnapshot(run.snapshot))
@@ -71,8 +75,11 @@ function isSnapshot(value: unknown): boolean {
     return false;
   }
   const snapshot = value as Partial<Record<keyof DeploymentSnapshot, unknown>>;
+  const { plan } = snapshot;
   return (
     Array.isArray(snapshot.stages) &&
+    Array.isArray(snapshot.confs) &&
+    (plan === undefined || (typeof plan === 'object' && plan !== null && 'files' in plan)) &&
     Array.isArray(snapshot.log) &&
     Array.isArray(snapshot.probes) &&
     Array.isArray(snapshot.trafficCourse)

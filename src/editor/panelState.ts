@@ -20,7 +20,7 @@ import {
   type Tone,
   type TrafficView,
 } from '../protocol';
-import { type DeployResult, type Plan, STAGES } from '../model';
+import { type ConfChange, type DeployResult, type Plan, STAGES } from '../model';
 import type { KeptRun, RunPhase } from './history';
 import { hostLabel } from '../hostNames';
 import { formatNumber, t } from '../l10n';
@@ -45,7 +45,7 @@ export function panelState(run: KeptRun, phase: RunPhase): PanelState {
     warnings: snapshot?.plan?.warnings ?? [],
     probes: (snapshot?.probes ?? []).map(probeRow),
     traffic: snapshot === undefined ? undefined : trafficView(snapshot),
-    diff: diffView(snapshot),
+    diffs: confChanges(snapshot).map(diffView),
     actions: actions(run, phase),
     asks: phase === 'asking',
     sections: sections(run),
@@ -117,7 +117,10 @@ function heading(run: KeptRun, phase: RunPhase): Heading {
   if (run.kind === 'plan' && run.snapshot?.plan !== undefined) {
     return {
       tone: 'neutral',
-      text: t('This is what a deployment would do. Nothing on the host has been touched.'),
+      text:
+        phase === 'earlier'
+          ? t('This is what a deployment would have done then. Plan again to see what it would do now.')
+          : t('This is what a deployment would do. Nothing on the host has been touched.'),
       hint: undefined,
       detail: undefined,
     };
@@ -171,7 +174,7 @@ function waitingRow(stage: StageSnapshot['stage']): StageRow {
 
 function stageRow(stage: StageSnapshot, snapshot: DeploymentSnapshot, phase: RunPhase): StageRow {
   // A run that was cut off has a stage that will never end.
-  const status = stage.status === 'running' && phase === 'over' ? 'cancelled' : stage.status;
+  const status = stage.status === 'running' && phase !== 'running' ? 'cancelled' : stage.status;
   const running = status === 'running';
   return {
     stage: stage.stage,
@@ -257,7 +260,6 @@ function planFacts(plan: Plan, isOver: boolean): Fact[] {
     plan.toSend === undefined ? undefined : { label: t('To send'), value: toSendText(plan.toSend) },
     { label: t('Proxy'), value: proxy },
     { label: t('Environment'), value: envText(plan.env) },
-    { label: t('nginx file'), value: plan.confPath },
   ];
   return facts.filter((it) => it !== undefined);
 }
@@ -270,7 +272,11 @@ function toSendText({ bytes, layers, present }: NonNullable<Plan['toSend']>): st
 }
 
 /** Names only: a value may be a secret. */
-function envText({ added, changed, removed }: Plan['env']): string {
+function envText(env: Plan['env']): string {
+  if (env === undefined) {
+    return t('not known: the live slot was not deployed by Blue-Green');
+  }
+  const { added, changed, removed } = env;
   const parts = [
     added.length === 0 ? undefined : t('added: {0}', added.join(', ')),
     changed.length === 0 ? undefined : t('changed: {0}', changed.join(', ')),
@@ -321,28 +327,20 @@ function trafficView({ trafficCourse: course, traffic }: DeploymentSnapshot): Tr
   };
 }
 
-/** The configuration before and after, as far as it is known: decided in the plan, or really changed. */
-export function confTexts(
-  snapshot: DeploymentSnapshot | undefined,
-): { path: string; before: string; after: string } | undefined {
-  if (snapshot?.conf !== undefined) {
-    return snapshot.conf;
-  }
-  const plan = snapshot?.plan;
-  return plan && { path: plan.confPath, before: plan.confBefore, after: plan.confAfter };
+/** The files of nginx before and after, as far as they are known: decided in the plan, or really changed. */
+export function confChanges(snapshot: DeploymentSnapshot | undefined): readonly ConfChange[] {
+  const { confs = [], plan } = snapshot ?? {};
+  return confs.length > 0 ? confs : (plan?.files ?? []);
 }
 
-function diffView(snapshot: DeploymentSnapshot | undefined): DiffView | undefined {
-  const conf = confTexts(snapshot);
-  if (conf === undefined) {
-    return undefined;
-  }
-  const lines = unifiedDiff(conf.before, conf.after)
+function diffView({ path, before, after }: ConfChange): DiffView {
+  const lines = unifiedDiff(before, after)
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('\\'))
     .map(diffLine);
   return {
-    path: conf.path,
+    path,
+    note: before === '' ? t('new') : after === '' ? t('taken away') : undefined,
     lines,
     added: lines.filter((line) => line.kind === 'added').length,
     removed: lines.filter((line) => line.kind === 'removed').length,
@@ -373,12 +371,14 @@ function actions(run: KeptRun, phase: RunPhase): ActionButton[] {
       ...(run.kind === 'plan' ? [] : [button('cancel', t('Cancel'))]),
     ];
   }
-  const result = run.snapshot?.result;
-  const repeatable = run.origin !== undefined;
+  const { plan, result } = run.snapshot ?? {};
+  const again = repeatLabel(run);
   if (run.kind === 'plan' && result === undefined) {
-    return repeatable ? [button('deploy', t('Deploy'), true)] : [];
+    if (again === undefined) {
+      return [];
+    }
+    return [phase === 'earlier' ? button('repeat', again, true) : button('deploy', t('Deploy'), true)];
   }
-  const plan = run.snapshot?.plan;
   // Also a deployment that was not finished may have made its slot live.
   const isNewLive = run.kind === 'deploy' && result !== undefined && result.live === plan?.slot;
   const back = isNewLive && plan?.live !== undefined ? [button('rollback', t('Roll Back'))] : [];
@@ -386,17 +386,36 @@ function actions(run: KeptRun, phase: RunPhase): ActionButton[] {
     return [
       button('openSite', t('Open Site'), true),
       ...back,
-      ...(repeatable ? [button('deployAgain', t('Deploy Again'))] : []),
+      ...(run.kind === 'deploy' && again !== undefined ? [button('repeat', again)] : []),
       button('containerLogs', t('Show Container Logs')),
     ];
   }
   return [
-    ...(repeatable ? [button('deployAgain', run.kind === 'plan' ? t('Deploy') : t('Deploy Again'), true)] : []),
+    ...(again === undefined ? [] : [button('repeat', again, true)]),
     ...back,
     ...(result?.error?.position === undefined ? [] : [button('openSource', t('Open the File'))]),
     ...(hasLastLines(result) ? [button('lastLines', t("Show Container's Last Lines"))] : []),
     button('showLog', t('Show Log')),
   ];
+}
+
+/** What the same once more is called; undefined where it is not known any more what that would be. */
+function repeatLabel({ kind, origin, to }: KeptRun): string | undefined {
+  switch (kind) {
+    case 'deploy':
+      return origin && t('Deploy Again');
+    case 'plan':
+      return origin && t('Plan Again');
+    case 'rollback':
+      return t('Roll Back Again');
+    case 'switch':
+      return to && t('Switch Again');
+  }
+}
+
+/** False for what was pressed while the page showed another run, or is no longer on offer. */
+export function isOffered(pressed: { run: string; action: PanelAction }, run: KeptRun, phase: RunPhase): boolean {
+  return pressed.run === run.id && actions(run, phase).some(({ action }) => action === pressed.action);
 }
 
 /** Failures whose detail is what the container wrote last. */
@@ -427,7 +446,7 @@ function focus(run: KeptRun, phase: RunPhase): PanelSection {
     return 'probes';
   }
   // Refused by the plan, there is nothing to compare.
-  if (error?.code === 'nginx-refused' && snapshot?.conf !== undefined) {
+  if (error?.code === 'nginx-refused' && (snapshot?.confs ?? []).length > 0) {
     return 'nginx';
   }
   // A rollback builds nothing and so logs little.

@@ -5,14 +5,18 @@ import { PANEL_VIEW_TYPE } from './commandIds';
 import { type Disposer, disposeAll } from './disposables';
 import { t } from '../l10n';
 import { panelHtml } from './panelHtml';
-import { logRow, panelState, panelWords } from './panelState';
+import { isOffered, logRow, panelState, panelWords } from './panelState';
 import { runTitle } from './runText';
 import { phaseOf, type RunRecord, type RunStore } from './runs';
 
 /** Milliseconds between two updates of a page: events of one build can come by the thousand. */
 const UPDATE_EVERY_MS = 80;
 
-export type PanelHandler = (run: RunRecord, action: PanelAction) => void;
+/** What the person wants of a run that a panel shows. */
+export interface PanelHandler {
+  perform(run: RunRecord, action: PanelAction): void;
+  openDiff(run: RunRecord, path: string): void;
+}
 
 /**
  * The panels that show runs. A new run of a service to a host takes over the panel of an earlier one that is over, so
@@ -26,7 +30,7 @@ export class Panels implements vscode.Disposable, vscode.WebviewPanelSerializer 
   constructor(
     private readonly extension: vscode.Uri,
     private readonly runs: RunStore,
-    private readonly onAction: PanelHandler,
+    private readonly handler: PanelHandler,
   ) {
     this.subscriptions = [
       vscode.window.registerWebviewPanelSerializer(PANEL_VIEW_TYPE, this),
@@ -55,6 +59,11 @@ export class Panels implements vscode.Disposable, vscode.WebviewPanelSerializer 
       { enableFindWidget: true },
     );
     this.attach(panel, run).openSection(section);
+  }
+
+  /** Shows the plan that is to be read. The keyboard follows only from the panel itself: whoever types is left to it. */
+  ask(run: RunRecord): void {
+    this.show(run, this.panelFor(run)?.panel.active !== true);
   }
 
   /** The run's own panel, else one of the same service and host that shows a run which is over. */
@@ -95,7 +104,7 @@ export class Panels implements vscode.Disposable, vscode.WebviewPanelSerializer 
     const dist = vscode.Uri.joinPath(this.extension, 'dist', 'webview');
     panel.webview.options = { enableScripts: true, localResourceRoots: [dist] };
     panel.iconPath = vscode.Uri.joinPath(media, 'icon.png');
-    const runPanel = new RunPanel(panel, run.id, this.runs, this.onAction);
+    const runPanel = new RunPanel(panel, run.id, this.runs, this.handler);
     this.open.add(runPanel);
     panel.onDidDispose(() => {
       runPanel.stop();
@@ -128,7 +137,7 @@ class RunPanel {
     readonly panel: vscode.WebviewPanel,
     public runId: string,
     private readonly runs: RunStore,
-    private readonly onAction: PanelHandler,
+    private readonly handler: PanelHandler,
   ) {
     panel.webview.onDidReceiveMessage((message: unknown) => this.receive(message));
     panel.onDidChangeViewState(() => {
@@ -179,12 +188,21 @@ class RunPanel {
     if (!isFromPanel(message) || run === undefined) {
       return;
     }
-    if (message.type === 'action') {
-      this.onAction(run, message.action);
-      return;
+    switch (message.type) {
+      case 'ready':
+        this.ready = true;
+        this.begin(run);
+        break;
+      case 'action':
+        if (isOffered(message, run, phaseOf(run))) {
+          this.handler.perform(run, message.action);
+        }
+        break;
+      case 'diff':
+        if (message.run === run.id) {
+          this.handler.openDiff(run, message.path);
+        }
     }
-    this.ready = true;
-    this.begin(run);
   }
 
   /** Tells the page everything about a run, as the first it hears of it. */

@@ -53,7 +53,7 @@ export function runningText(run: KeptRun, phase: RunPhase): string {
 
 /** What the status bar says of a service: what is done with it, else what is live. `seen`: the service as it was seen since. */
 export function statusBarText(run: KeptRun, phase: RunPhase, seen: Pick<ServiceState, 'live'> | undefined): string {
-  if (phase !== 'over') {
+  if (phase === 'running' || phase === 'asking') {
     return `$(loading~spin) ${run.service}: ${runningText(run, phase)}`;
   }
   // The window was closed while it was under way: how it ended is not known.
@@ -100,7 +100,7 @@ export function amountText(progress: NonNullable<StageSnapshot['progress']>): st
 }
 
 /** What the message at the end of a run offers. */
-export type EndAction = 'openSite' | 'showPanel' | 'showProbes' | 'showLastLines' | 'showLog' | 'openSource';
+export type EndAction = 'openSite' | 'showPanel' | 'showProbes' | 'lastLines' | 'showLog' | 'openSource';
 
 export interface EndMessage {
   readonly severity: 'info' | 'warning' | 'error';
@@ -108,7 +108,10 @@ export interface EndMessage {
   readonly actions: readonly EndAction[];
 }
 
-/** The message at the end of a deployment or a rollback. Cancelling is no error, but what is live is said. */
+/**
+ * The message at the end of a deployment or a rollback: why it failed, in one sentence; the rest is in the panel.
+ * Cancelling is no error, but what is live is said.
+ */
 export function endMessage(result: DeployResult): EndMessage {
   const { error } = result;
   if (error === undefined) {
@@ -117,7 +120,7 @@ export function endMessage(result: DeployResult): EndMessage {
   if (error.code === 'cancelled') {
     return { severity: 'info', text: result.summary, actions: ['showPanel'] };
   }
-  return { severity: 'error', text: joinSentences(error.message, result.summary), actions: failureActions(error) };
+  return { severity: 'error', text: t('{0}: {1}', runTitle(result), error.message), actions: failureActions(error) };
 }
 
 /** The two things that help most. */
@@ -128,9 +131,9 @@ function failureActions(error: NonNullable<DeployResult['error']>): EndAction[] 
   const lastLines = error.detail !== undefined && error.detail !== '';
   switch (error.code) {
     case 'unhealthy':
-      return ['showProbes', lastLines ? 'showLastLines' : 'showLog'];
+      return ['showProbes', lastLines ? 'lastLines' : 'showLog'];
     case 'start':
-      return lastLines ? ['showLastLines', 'showPanel'] : ['showPanel', 'showLog'];
+      return lastLines ? ['lastLines', 'showPanel'] : ['showPanel', 'showLog'];
     default:
       return ['showPanel', 'showLog'];
   }

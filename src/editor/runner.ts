@@ -1,25 +1,28 @@
 import { hostname, userInfo } from 'node:os';
 import * as vscode from 'vscode';
+import type { DeployRequest } from '../engine/deploy';
+import type { Host } from '../engine/host';
 import type { Patience } from '../engine/patience';
 import {
   cancelledError,
   type DeployError,
   type DeployResult,
   type Emit,
+  type Plan,
   type ServiceConfig,
   type SlotName,
   toDeployError,
 } from '../model';
 import { loadEngine } from './engineLoader';
-import type { Origin, RunKind } from './history';
+import type { RunKind } from './history';
 import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
 import { liveSentence, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import type { Panels } from './panels';
-import { openPosition, type Problems } from './problems';
+import type { Problems } from './problems';
 import { type EndAction, endMessage, joinSentences, kindText, progressText, runTitle } from './runText';
-import type { RunRecord, RunStore } from './runs';
+import { phaseOf, type RunRecord, type RunStore, type RunSubject } from './runs';
 import { readSetting } from './settings';
 import type { Target } from './target';
 
@@ -30,9 +33,15 @@ export interface RunnerParts {
   readonly hostList: HostList;
   readonly panels: Panels;
   readonly problems: Problems;
-  readonly showLog: () => void;
-  readonly openSite: (host: string, service: string) => Promise<void>;
-  readonly showLastLines: (run: RunRecord) => Promise<void>;
+  readonly perform: (run: RunRecord, action: EndAction) => void;
+}
+
+/** A run as the work in it sees it. */
+interface Work {
+  readonly id: string;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+  readonly patience: Patience;
 }
 
 /** How a run ended; undefined for a plan that was made, and when a run of that service was under way already. */
@@ -47,33 +56,70 @@ export class Runner {
 
   constructor(private readonly parts: RunnerParts) {}
 
-  /** Deploys, after the person has read the plan unless they have already or do not want to. */
-  deploy(target: Target, host: string, approved = !readSetting('planFirst', true)): Promise<Outcome> {
+  /**
+   * Deploys. What is done is what the person has read, in the plan given here or in the one made first: where that has
+   * changed meanwhile, they read the new one. `true` for who does not want to read any.
+   */
+  deploy(target: Target, host: string, approved: Plan | boolean = !readSetting('planFirst', true)): Promise<Outcome> {
     const { service, origin } = target;
-    return this.carryOut('deploy', service.name, host, origin, async ({ id, emit, signal, patience }) => {
-      if (!approved) {
-        await this.withProgress(id, 'plan', () => this.preview(target, host, emit, signal));
-        this.show(id, false);
-        if (!(await this.parts.runs.ask(id))) {
-          this.declined.add(id);
-          throw cancelledError();
+    return this.carryOut({ kind: 'deploy', service: service.name, host, origin }, async (work) => {
+      let read = typeof approved === 'boolean' ? undefined : approved;
+      let toRead = approved === false;
+      do {
+        if (toRead) {
+          read = await this.readPlan(work, target, host, read);
         }
-      }
-      await this.withProgress(id, 'deploy', async () => {
-        const { deploy } = await loadEngine();
-        await this.withEngines(service, host, signal, (onHost, build) =>
-          deploy({ service, host: onHost, build: build.engine, person: personHere(), patience }, emit, signal),
-        );
-      });
+        toRead = !(await this.deployAsRead(work, target, host, read));
+      } while (toRead);
     });
+  }
+
+  /** Waits until the person has read the plan and approves of it. `read`: the one that they have read before. */
+  private async readPlan(work: Work, target: Target, host: string, read: Plan | undefined): Promise<Plan> {
+    const { id } = work;
+    const plan = await this.withProgress(id, 'plan', () => this.preview(work, target, host, read));
+    const run = this.parts.runs.get(id);
+    if (run !== undefined) {
+      this.parts.panels.ask(run);
+    }
+    if (!(await this.parts.runs.ask(id))) {
+      this.declined.add(id);
+      throw cancelledError();
+    }
+    return plan;
+  }
+
+  /** Deploys. False when that would not be what was read any more: then nothing was touched. */
+  private async deployAsRead(
+    { id, emit, signal, patience }: Work,
+    { service }: Target,
+    host: string,
+    read: Plan | undefined,
+  ): Promise<boolean> {
+    let isAsRead = true;
+    const emitUnlessChanged: Emit = (event) => {
+      if (event.type === 'result' && event.result.error?.code === 'plan-changed') {
+        isAsRead = false;
+      } else {
+        emit(event);
+      }
+    };
+    await this.withProgress(id, 'deploy', async () => {
+      const { deploy } = await loadEngine();
+      await this.withEngines(service, host, signal, (onHost, build) =>
+        deploy({ ...requestOf(service, onHost, build), patience, ...(read && { read }) }, emitUnlessChanged, signal),
+      );
+    });
+    return isAsRead;
   }
 
   /** Goes back to the kept slot. `target` matters only for a slot that another tool made. */
   rollback(host: string, service: string, target: Target | undefined): Promise<Outcome> {
-    return this.carryOut('rollback', service, host, target?.origin, ({ id, emit, signal, patience }) =>
+    const subject = { kind: 'rollback', service, host, origin: target?.origin } as const;
+    return this.carryOut(subject, ({ id, emit, signal, patience }) =>
       this.withProgress(id, 'rollback', async () => {
         const { rollback } = await loadEngine();
-        await this.parts.hosts.use(host, signal, (onHost) =>
+        await this.onHost(host, signal, (onHost) =>
           rollback(
             { service, host: onHost, person: personHere(), patience, ...(target && { config: target.service }) },
             emit,
@@ -86,10 +132,11 @@ export class Runner {
 
   /** Makes the named slot live, as a rollback does. */
   switchTo(host: string, service: string, slot: SlotName): Promise<Outcome> {
-    return this.carryOut('switch', service, host, undefined, ({ id, emit, signal, patience }) =>
+    const subject = { kind: 'switch', service, host, origin: undefined, to: slot } as const;
+    return this.carryOut(subject, ({ id, emit, signal, patience }) =>
       this.withProgress(id, 'switch', async () => {
         const { switchSlot } = await loadEngine();
-        await this.parts.hosts.use(host, signal, (onHost) =>
+        await this.onHost(host, signal, (onHost) =>
           switchSlot({ service, host: onHost, to: slot, person: personHere(), patience }, emit, signal),
         );
       }),
@@ -98,15 +145,16 @@ export class Runner {
 
   /** Finds out what a deployment would do and shows it. Nothing on the host is touched. */
   plan(target: Target, host: string): Promise<Outcome> {
-    return this.carryOut('plan', target.service.name, host, target.origin, ({ id, emit, signal }) =>
-      this.withProgress(id, 'plan', () => this.preview(target, host, emit, signal)),
-    );
+    const { service, origin } = target;
+    return this.carryOut({ kind: 'plan', service: service.name, host, origin }, async (work) => {
+      await this.withProgress(work.id, 'plan', () => this.preview(work, target, host));
+    });
   }
 
-  private async preview({ service }: Target, host: string, emit: Emit, signal: AbortSignal): Promise<void> {
+  private async preview({ emit, signal }: Work, { service }: Target, host: string, read?: Plan): Promise<Plan> {
     const { previewDeployment } = await loadEngine();
-    await this.withEngines(service, host, signal, (onHost, build) =>
-      previewDeployment({ service, host: onHost, build: build.engine, person: personHere() }, emit, signal),
+    return this.withEngines(service, host, signal, (onHost, build) =>
+      previewDeployment({ ...requestOf(service, onHost, build), ...(read && { read }) }, emit, signal),
     );
   }
 
@@ -127,38 +175,46 @@ export class Runner {
     service: ServiceConfig,
     host: string,
     signal: AbortSignal,
-    work: (onHost: Parameters<Parameters<HostStore['use']>[2]>[0], build: typeof onHost) => Promise<T>,
+    work: (onHost: Host, build: Host) => Promise<T>,
   ): Promise<T> {
-    const { hosts } = this.parts;
     if (service.transfer.way === 'host') {
-      return hosts.use(host, signal, (onHost) => work(onHost, onHost));
+      return this.onHost(host, signal, (onHost) => work(onHost, onHost));
     }
-    return hosts.use(LOCAL_HOST, signal, (build) => hosts.use(host, signal, (onHost) => work(onHost, build)));
+    return this.parts.hosts.use(LOCAL_HOST, signal, (build) =>
+      this.onHost(host, signal, (onHost) => work(onHost, build)),
+    );
+  }
+
+  /** Works on a host, which is on the list from its first answer on: one whose name was mistyped never is. */
+  private onHost<T>(host: string, signal: AbortSignal, work: (onHost: Host) => Promise<T>): Promise<T> {
+    const { hosts, hostList } = this.parts;
+    return hosts.use(host, signal, async (onHost) => {
+      await hostList.touch(host);
+      return work(onHost);
+    });
   }
 
   /** The frame of every run. Settles when the run has ended; the message at the end does not hold it up. */
-  private async carryOut(
-    kind: RunKind,
-    service: string,
-    host: string,
-    origin: Origin | undefined,
-    work: (run: { id: string; emit: Emit; signal: AbortSignal; patience: Patience }) => Promise<void>,
-  ): Promise<Outcome> {
-    const { runs, hostList, problems } = this.parts;
+  private async carryOut(subject: RunSubject, work: (run: Work) => Promise<void>): Promise<Outcome> {
+    const { kind, service, host } = subject;
+    const { runs, problems } = this.parts;
     const other = runs.activeOn(service, host);
     if (other !== undefined) {
       this.sayItRuns(other);
       return undefined;
     }
-    const { id, abort, patience } = runs.begin(kind, service, host, origin);
+    const run = runs.begin(subject);
+    const { id, abort, patience } = run;
     const signal = (abort ?? new AbortController()).signal;
-    problems.clearFailures();
-    await hostList.touch(host);
-    if (kind === 'plan' || readSetting('openPanel', true)) {
-      this.show(id, true);
-    }
     const emit: Emit = (event) => runs.fold(id, event);
-    const end = work({ id, emit, signal, patience })
+    const begin = async (): Promise<void> => {
+      problems.clearFailures();
+      if (kind === 'plan' || readSetting('openPanel', true)) {
+        this.parts.panels.show(run, true);
+      }
+      await work({ id, emit, signal, patience });
+    };
+    const end = begin()
       .catch((error: unknown) => {
         const { deployment = '', plan } = runs.get(id)?.snapshot ?? {};
         const result = failedBefore(service, host, toDeployError(error), plan?.live);
@@ -175,14 +231,7 @@ export class Runner {
     return ended?.snapshot?.result;
   }
 
-  private show(id: string, preserveFocus: boolean): void {
-    const run = this.parts.runs.get(id);
-    if (run !== undefined) {
-      this.parts.panels.show(run, preserveFocus);
-    }
-  }
-
-  private withProgress(id: string, kind: RunKind, work: () => Promise<void>): Promise<void> {
+  private withProgress<T>(id: string, kind: RunKind, work: () => Promise<T>): Promise<T> {
     const { runs } = this.parts;
     const run = runs.get(id);
     const title = run === undefined ? '' : `${kindText(kind)} ${runTitle(run)}`;
@@ -204,7 +253,7 @@ export class Runner {
             report(run);
           }
           try {
-            await work();
+            return await work();
           } finally {
             changes.dispose();
             cancel.dispose();
@@ -215,12 +264,14 @@ export class Runner {
   }
 
   private sayItRuns(run: RunRecord): void {
-    const show = t('Show Deployment');
-    const text = t('{0} is under way already: {1}.', runTitle(run), progressText(run));
+    const isAsking = phaseOf(run) === 'asking';
+    const show = isAsking ? t('Show Plan') : t('Show Deployment');
+    const text = isAsking
+      ? t('The plan of {0} waits for your answer.', runTitle(run))
+      : t('{0} is under way already: {1}.', runTitle(run), progressText(run));
     void vscode.window.showInformationMessage(text, show).then((choice) => {
-      const now = runOf(this.parts.runs, run);
-      if (choice === show && now !== undefined) {
-        this.parts.panels.show(now, false);
+      if (choice === show) {
+        this.parts.panels.show(run, false);
       }
     });
   }
@@ -242,39 +293,9 @@ export class Runner {
         : await vscode.window.showInformationMessage(text, ...labels);
     const action = choice === undefined ? undefined : actions[labels.indexOf(choice)];
     if (action !== undefined) {
-      await this.act(run, action);
+      this.parts.perform(run, action);
     }
   }
-
-  private async act(run: RunRecord, action: EndAction): Promise<void> {
-    switch (action) {
-      case 'openSite':
-        await this.parts.openSite(run.host, run.service);
-        break;
-      case 'showPanel':
-        this.parts.panels.show(run, false);
-        break;
-      case 'showProbes':
-        this.parts.panels.show(run, false, 'probes');
-        break;
-      case 'showLastLines':
-        await this.parts.showLastLines(run);
-        break;
-      case 'showLog':
-        this.parts.showLog();
-        break;
-      case 'openSource': {
-        const position = run.snapshot?.result?.error?.position;
-        if (position !== undefined) {
-          await openPosition(position);
-        }
-      }
-    }
-  }
-}
-
-function runOf(runs: RunStore, run: RunRecord): RunRecord | undefined {
-  return runs.get(run.id);
 }
 
 function actionLabel(action: EndAction): string {
@@ -285,13 +306,17 @@ function actionLabel(action: EndAction): string {
       return t('Show Details');
     case 'showProbes':
       return t('Show Probe Log');
-    case 'showLastLines':
+    case 'lastLines':
       return t("Show Container's Last Lines");
     case 'showLog':
       return t('Show Log');
     case 'openSource':
       return t('Open the File');
   }
+}
+
+function requestOf(service: ServiceConfig, host: Host, build: Host): DeployRequest {
+  return { service, host, build: build.engine, person: personHere() };
 }
 
 /** Who deploys, as it is written on the slot. */

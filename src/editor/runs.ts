@@ -4,7 +4,7 @@ import type { DeploymentSnapshot } from '../engine/snapshot';
 import { Patience } from '../engine/patience';
 import { foldEvent } from '../engine/snapshot';
 import { cancelledError, type DeployEvent } from '../model';
-import { forHistory, isKeptRun, type KeptRun, type Origin, type RunKind, type RunPhase } from './history';
+import { forHistory, isKeptRun, type KeptRun, type RunPhase } from './history';
 
 const HISTORY_KEY = 'blueGreen.history';
 const MAX_HISTORY = 20;
@@ -17,10 +17,18 @@ export interface RunRecord extends KeptRun {
   readonly patience: Patience;
   /** Set while the run waits until the person has read its plan: `true` lets it go on. */
   readonly answer: ((goOn: boolean) => void) | undefined;
+  /** True for a run of an earlier window. */
+  readonly earlier: boolean;
 }
 
+/** What a run is begun for. */
+export type RunSubject = Pick<RunRecord, 'kind' | 'service' | 'host' | 'origin' | 'to'>;
+
 export function phaseOf(run: RunRecord): RunPhase {
-  return run.abort === undefined ? 'over' : run.answer === undefined ? 'running' : 'asking';
+  if (run.abort === undefined) {
+    return run.earlier ? 'earlier' : 'over';
+  }
+  return run.answer === undefined ? 'running' : 'asking';
 }
 
 /**
@@ -37,7 +45,7 @@ export class RunStore implements vscode.Disposable {
 
   constructor(private readonly memory: vscode.Memento) {
     for (const kept of this.kept()) {
-      this.runs.set(kept.id, { ...kept, abort: undefined, patience: new Patience(), answer: undefined });
+      this.runs.set(kept.id, { ...kept, abort: undefined, patience: new Patience(), answer: undefined, earlier: true });
     }
   }
 
@@ -58,19 +66,17 @@ export class RunStore implements vscode.Disposable {
     return this.active().find((run) => run.service === service && run.host === host);
   }
 
-  begin(kind: RunKind, service: string, host: string, origin: Origin | undefined): RunRecord {
+  begin(subject: RunSubject): RunRecord {
     const run: RunRecord = {
+      ...subject,
       id: randomUUID(),
-      kind,
-      service,
-      host,
-      origin,
       startedAt: Date.now(),
       snapshot: undefined,
       over: false,
       abort: new AbortController(),
       patience: new Patience(),
       answer: undefined,
+      earlier: false,
     };
     this.put(run);
     this.save();

@@ -39,6 +39,8 @@ export interface DeployRequest {
   readonly person: string;
   /** Where somebody watches who may want to wait for longer. */
   readonly patience?: Patience;
+  /** The plan that the person has read, if one was to be. What is done is that, or nothing: `plan-changed`. */
+  readonly read?: Plan;
 }
 
 /** Whether a service is built on the host: the setting says so, or the host is this machine. */
@@ -57,10 +59,10 @@ export async function planDeployment(request: DeployRequest, signal: AbortSignal
  * that result. An aborted signal cancels: what was done is taken back until the switch, and left as it is after it.
  */
 export function deploy(request: DeployRequest, emit: Emit, signal: AbortSignal): Promise<DeployResult> {
-  const { service, host, build, person, patience } = request;
+  const { service, host, build, person, patience, read } = request;
   return conduct({ service, host, person, patience }, emit, signal, async (run) => {
     const planned = await run.during('plan', async () => {
-      const found = await planStage(service, host, build, person, run.deployment, run.signal);
+      const found = await planStage(service, host, build, person, run.deployment, run.signal, read);
       run.live = found.service.live;
       return found;
     });

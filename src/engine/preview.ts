@@ -21,10 +21,10 @@ const DESCRIPTION_BYTES = 4_000;
 
 /**
  * Finds out what a deployment would do, with the events of its stages `plan` and `build`; the `plan` event comes last.
- * Throws what these stages throw.
+ * Where another plan was read before, this one says so. Throws what these stages throw.
  */
 export async function previewDeployment(request: DeployRequest, emit: Emit, signal: AbortSignal): Promise<Plan> {
-  const { service, host, build, person } = request;
+  const { service, host, build, person, read } = request;
   const run = new Run(newDeploymentId(), service, host, emit, signal);
   const planned = await run.during('plan', () => planStage(service, host, build, person, run.deployment, signal));
   run.emit({ type: 'plan', plan: planned.plan });
@@ -36,15 +36,22 @@ export async function previewDeployment(request: DeployRequest, emit: Emit, sign
       transferOf(request, built, signal),
       liveImage !== undefined && isLiveImage(request, built, liveImage, signal),
     ]);
-    const { env, warnings } = planned.plan;
-    const sameEnv = env.added.length + env.changed.length + env.removed.length === 0;
+    const { env, files, warnings } = planned.plan;
+    // The service's own file changes each time.
+    const sameFiles = files.length === 1;
+    const sameEnv = env !== undefined && env.added.length + env.changed.length + env.removed.length === 0;
     const plan: Plan = {
       ...planned.plan,
       toSend,
-      warnings:
-        unchanged && sameEnv
-          ? [...warnings, t('Nothing has changed: the image and its environment are those of the live release.')]
-          : warnings,
+      warnings: [
+        ...(read === undefined
+          ? []
+          : [t('The plan was made anew: the host or the project had changed after it was read.')]),
+        ...warnings,
+        ...(unchanged && sameEnv && sameFiles
+          ? [t('Nothing has changed: the image and its environment are those of the live release.')]
+          : []),
+      ],
     };
     run.emit({ type: 'plan', plan });
     return plan;

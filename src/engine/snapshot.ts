@@ -3,6 +3,7 @@
  * they cannot disagree.
  */
 import type {
+  ConfChange,
   DeployEvent,
   DeployResult,
   Plan,
@@ -71,7 +72,8 @@ export interface DeploymentSnapshot {
   /** The stage that runs, or ran last. */
   readonly current: Stage | undefined;
   readonly probes: readonly (ProbeAttempt & { readonly at: number; readonly slot: SlotName })[];
-  readonly conf: { readonly path: string; readonly before: string; readonly after: string } | undefined;
+  /** The files of nginx that were changed, the service's own first. */
+  readonly confs: readonly ConfChange[];
   readonly traffic: TrafficCount | undefined;
   /** How the counts grew, oldest first. */
   readonly trafficCourse: readonly TrafficPoint[];
@@ -95,7 +97,8 @@ export function foldEvent(snapshot: DeploymentSnapshot | undefined, event: Deplo
         current: event.status === 'running' ? event.stage : now.current,
         stages: changeStage(now.stages, event.stage, {
           status: event.status,
-          ...(event.status === 'running' && { startedAt: event.at }),
+          // A stage may come again: after a plan that had to be made anew.
+          ...(event.status === 'running' && { ...UNTOUCHED, startedAt: event.at }),
           ...(event.ms !== undefined && { ms: event.ms }),
           ...(event.message !== undefined && { message: event.message }),
         }),
@@ -121,8 +124,10 @@ export function foldEvent(snapshot: DeploymentSnapshot | undefined, event: Deplo
         ...now,
         probes: [...now.probes, { ...event.probe, at: event.at, slot: event.slot }].slice(-PROBE_LIMIT),
       };
-    case 'conf':
-      return { ...now, conf: { path: event.path, before: event.before, after: event.after } };
+    case 'conf': {
+      const { path, before, after } = event;
+      return { ...now, confs: [...now.confs.filter((conf) => conf.path !== path), { path, before, after }] };
+    }
     case 'traffic':
       return {
         ...now,
@@ -138,22 +143,18 @@ export function foldEvent(snapshot: DeploymentSnapshot | undefined, event: Deplo
   }
 }
 
+/** What is known of a stage that has not begun. */
+const UNTOUCHED = { startedAt: undefined, ms: undefined, message: undefined, progress: undefined };
+
 function emptySnapshot(event: DeployEvent): DeploymentSnapshot {
   return {
     deployment: event.deployment,
     startedAt: event.at,
     plan: undefined,
-    stages: STAGES.map((stage) => ({
-      stage,
-      status: 'waiting',
-      startedAt: undefined,
-      ms: undefined,
-      message: undefined,
-      progress: undefined,
-    })),
+    stages: STAGES.map((stage) => ({ stage, status: 'waiting', ...UNTOUCHED })),
     current: undefined,
     probes: [],
-    conf: undefined,
+    confs: [],
     traffic: undefined,
     trafficCourse: [],
     drain: undefined,

@@ -7,7 +7,7 @@ import { execInContainer, type ExecOptions, type ExecResult } from '../docker/co
 import type { DockerEngine } from '../docker/engine';
 import { isConflict, isNotFound } from '../docker/errors';
 import { t } from '../l10n';
-import { DeployError, toDeployError } from '../model';
+import { type ConfChange, DeployError, toDeployError } from '../model';
 import {
   claimsEveryHost,
   type ConfFile,
@@ -37,17 +37,24 @@ const PROOF_TENTHS = 150;
 /** Limit for the wait until switches of other services are through, in tenths of a second. */
 const WAIT_TENTHS = 600;
 
-export interface ProxyView {
-  readonly nginxVersion: string;
-  /** The HTTP client in the proxy's image. */
-  readonly client: 'curl' | 'wget' | undefined;
-  readonly activeWorkers: number;
-  readonly leavingWorkers: number;
+/** What nginx is configured by, in the proxy. */
+export interface NginxFiles {
   readonly confs: readonly ConfFile[];
   /** Files of ours that servers include: the locations of services. */
   readonly routes: readonly ConfFile[];
   /** True when somebody else has made room for long host names already, which nginx lets be said once only. */
   readonly roomForNames: boolean;
+}
+
+/** What is known of the files of a proxy that is not there yet, or does not run. */
+export const NO_FILES: NginxFiles = { confs: [], routes: [], roomForNames: false };
+
+export interface ProxyView extends NginxFiles {
+  readonly nginxVersion: string;
+  /** The HTTP client in the proxy's image. */
+  readonly client: 'curl' | 'wget' | undefined;
+  readonly activeWorkers: number;
+  readonly leavingWorkers: number;
   /** What running workers answer, by service. */
   readonly answers: ReadonlyMap<string, ConfSummary>;
 }
@@ -211,7 +218,7 @@ export function servedSlot(view: ProxyView, service: string): ConfSummary | unde
 }
 
 /** The file that holds a service's configuration now, ours or one that was there before us. */
-export function confOf(view: ProxyView, service: string): ConfFile | undefined {
+export function confOf(view: NginxFiles, service: string): ConfFile | undefined {
   return view.confs.find((conf) => readConf(conf.text).some((it) => it.service === service));
 }
 
@@ -251,12 +258,20 @@ export function restTaker(view: ProxyView): string | undefined {
  * All files that make nginx send a service's requests to a slot, and those of it that are no longer needed, in the order
  * in which they are put in place and taken away.
  */
-export function filesToServe(view: ProxyView, input: ConfInput): FileChange[] {
+export function filesToServe(view: NginxFiles, input: ConfInput): FileChange[] {
   const own = { path: confOf(view, input.service)?.path ?? confPath(input.service), text: renderConf(input) };
   const route = renderRoute(input).filter(({ path }) => path !== SETTINGS_FILE || !view.roomForNames);
   const wanted = new Set(route.map(({ path }) => path));
   const stale = routePaths(input.service, filePaths(view)).filter((path) => !wanted.has(path));
   return [own, ...route, ...stale.map((path) => ({ path, text: undefined }))];
+}
+
+/** What of `files` differs from what is there, in the same order: the service's own file first. */
+export function changesOf(view: NginxFiles, files: readonly FileChange[]): ConfChange[] {
+  const texts = new Map(allFiles(view).map(({ path, text }) => [path, text]));
+  return files
+    .map(({ path, text = '' }) => ({ path, before: texts.get(path) ?? '', after: text }))
+    .filter(({ before, after }) => before !== after);
 }
 
 /** Where a file in the proxy serves TLS. */
@@ -308,11 +323,11 @@ export function filesToRestore(view: ProxyView, changes: readonly FileChange[]):
   return changes.map(({ path }) => ({ path, text: before.get(path) })).reverse();
 }
 
-function allFiles(view: ProxyView): ConfFile[] {
+function allFiles(view: NginxFiles): ConfFile[] {
   return [...view.confs, ...view.routes];
 }
 
-function filePaths(view: ProxyView): string[] {
+function filePaths(view: NginxFiles): string[] {
   return allFiles(view).map(({ path }) => path);
 }
 

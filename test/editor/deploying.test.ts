@@ -43,8 +43,7 @@ step('the first release from the command palette', async () => {
     .waitFor();
   await scene.picture('plan');
   assert.deepEqual(await containers(host), [], 'nothing on the host is touched while the plan is read');
-  // The button has the keyboard's focus.
-  await editor.press('Enter');
+  await panel.getByRole('button', { name: 'Deploy' }).click();
   const done = await editor.notification(/is live on BLUE/, DEPLOYED);
   assert.match(
     done.text,
@@ -110,9 +109,48 @@ step('the second release from the menu of the Dockerfile, under traffic', async 
 step('the change to nginx opens in the diff editor of VS Code', async () => {
   const panel = await scene.shownPanel();
   await panel.getByRole('tab', { name: /nginx/ }).click();
-  await panel.getByRole('button', { name: /diff editor/i }).click();
+  await panel.getByRole('button', { name: /diff editor.*uptimer\.conf/i }).click();
   await editor.showTab(/uptimer\.conf/);
   assert.match(await editor.text(), /uptimer_GREEN:8080/);
+});
+
+step('a plan names every file of nginx, and is read again when the host has changed under it', async (t) => {
+  await production.serve('GREEN');
+  const uptimer = { route: { hosts: ['uptimer.example'] } };
+  app.write('bluegreen.json', JSON.stringify({ services: { uptimer } }));
+  t.after(() => rmSync(path.join(app.folder, 'bluegreen.json'), { force: true }));
+  await askToDeploy();
+  const panel = await scene.readPlan();
+  const files = panel.locator('.plan .file');
+  for (const [file, sign] of [
+    [/uptimer\.conf/, '+'],
+    [/uptimer@uptimer\.example\.location/, 'new'],
+    [/~uptimer\.example\.conf/, 'new'],
+    [/uptimer@\.location/, 'taken away'],
+  ] as const) {
+    await files.filter({ has: panel.locator('.path', { hasText: file }), hasText: sign }).waitFor();
+  }
+  assert.equal(await panel.getByText(/Nothing has changed/).count(), 0, 'the route has');
+  await scene.picture('plan-with-files');
+  await panel.getByRole('button', { name: /diff editor.*~uptimer\.example\.conf/i }).click();
+  await editor.showTab(/~uptimer\.example\.conf/);
+  assert.match(await editor.text(), /server_name uptimer\.example/);
+  // Meanwhile somebody else is at work on the host.
+  await host.mustExec('docker exec reverse-proxy sh -c \'echo "# by hand" >> /etc/nginx/conf.d/uptimer.conf\'');
+  t.after(() => host.mustExec("docker exec reverse-proxy sed -i '/# by hand/d' /etc/nginx/conf.d/uptimer.conf"));
+  await editor.runCommand('Blue-Green: Deploy…');
+  await editor.pick(/production/);
+  await (await editor.notification(/The plan of uptimer → production waits for your answer/)).click('Show Plan');
+  await (await scene.readPlan()).getByRole('button', { name: 'Deploy' }).click();
+  const again = await editor.webview(/The plan was made anew/, DEPLOYED);
+  await again
+    .getByText(/uptimer\.conf was edited by hand/)
+    .first()
+    .waitFor();
+  await scene.picture('plan-made-anew');
+  assert.match((await get(host)).text, /^uptimer 2 /, 'nothing was deployed');
+  await again.getByRole('button', { name: 'Cancel' }).click();
+  await editor.webview(/Cancelled before anything was touched/);
 });
 
 step('also a Dockerfile of another name has the menu, and other files do not', async () => {
@@ -148,9 +186,9 @@ step('a build that fails: a sentence, a problem on the line of the Dockerfile, t
 async function failToBuild(): Promise<void> {
   await editor.runCommand('Blue-Green: Deploy…');
   await editor.pick(/production/);
-  const failed = await editor.notification(/GREEN is live at production/, DEPLOYED);
+  const failed = await editor.notification(/^uptimer → production: The build stopped in line 3/, DEPLOYED);
   assert.equal(failed.severity, 'error');
-  assert.ok(failed.buttons.length >= 2, failed.buttons.join());
+  assert.deepEqual(failed.buttons, ['Open the File', 'Show Details']);
   const [problem] = await editor.problems(1);
   assert.match(JSON.stringify(problem), /Dockerfile/);
   assert.equal(problem?.line, 3);
@@ -238,7 +276,7 @@ step('near the end of its waits a deployment is given more time by the button of
       const panel = await editor.webview(hint, DEPLOYED);
       await scene.picture(`waits-at-${stage}`);
       await panel.getByRole('button', { name: 'Keep Waiting' }).click();
-      await panel.getByText(hint).waitFor({ state: 'hidden' });
+      await panel.locator('.hint').getByText(hint).waitFor({ state: 'hidden' });
     }
     assert.equal(await socket.ask('still there?', 5_000), 'still there?');
     socket.close();

@@ -48,13 +48,16 @@ async function main(): Promise<void> {
       }
       const panel = await editor.webview(/is live on GREEN/);
       await panel.getByRole('tab', { name: /Probes/ }).click();
-      await editor.tree('Slots').row(['production', 'shop', /^GREEN live/]);
+      const slots = editor.tree('Slots');
+      await slots.row(['production', 'shop', /^GREEN live/]);
       await take(page, 'readme/deployment.png');
+      await slots.openMenu(['production', 'shop']);
       await take(page, 'walkthrough/slots.png');
-      await editor.tree('Slots').menu(['production', 'shop'], /Roll Back/);
+      await editor.press('Escape');
+      await slots.menu(['production', 'shop'], /Roll Back/);
       await (await editor.dialog(/Roll back shop/)).click('Roll Back');
       await (await editor.notification(/is live on BLUE/, DEPLOYED)).close();
-      await editor.tree('Slots').row(['production', 'shop', /^BLUE live/]);
+      await slots.row(['production', 'shop', /^BLUE live/]);
       await take(page, 'walkthrough/rollback.png');
     } finally {
       await editor.close();

@@ -131,9 +131,15 @@ step('a host with an unknown key: asked with its fingerprint, refused when not t
     const question = await editor.dialog(/Do you trust/, DEPLOYED);
     assert.match(question.detail, /SHA256:/);
     await question.click('Cancel');
-    const failed = await editor.notification(/Nothing was touched/, DEPLOYED);
+    const failed = await editor.notification(/was not trusted/, DEPLOYED);
     assert.equal(failed.severity, 'error');
     await failed.close();
+    await editor.openView('Blue-Green');
+    assert.deepEqual(
+      (await editor.tree('Slots').rows()).filter(({ label }) => label.includes(stranger.address)),
+      [],
+      'a host that did not answer is not on the list',
+    );
     assert.equal(readFileSync(lab.knownHostsFile, 'utf8'), others.join('\n'), 'nothing was remembered');
     assert.deepEqual(await containers(stranger), []);
   } finally {
@@ -251,8 +257,14 @@ step('a deployment with the keyboard alone', async () => {
   await editor.press('Enter');
 
   const panel = await scene.readPlan();
-  await focused(panel, 'button', 'Deploy');
+  // Not on the button: whoever typed on while the plan was made would deploy with the next space or Enter.
+  await focused(panel, 'heading', 'uptimer → production');
   await scene.picture('keyboard-plan');
+  await editor.press('Enter');
+  await editor.press('Space');
+  await editor.press('Tab');
+  await focused(panel, 'button', 'Deploy');
+  await panel.getByText(/Read the plan/).waitFor();
   await editor.press('Enter');
   const status = panel.getByRole('status');
   assert.equal(await status.getAttribute('aria-live'), 'polite');
@@ -389,8 +401,10 @@ step('Russian below the editor: a mistake in bluegreen.json, and a slot that is 
     await editor.runCommand('Blue-Green: Развернуть…');
     await editor.pick('production');
     await (await editor.webview(/Прочтите план/, DEPLOYED)).getByRole('button', { name: 'Развернуть' }).click();
-    const failed = await editor.notification(/Работает BLUE, хост production\./, DEPLOYED);
-    assert.match(failed.text, /uptimer GREEN не стал исправен \(попыток: 3\): Ответ 404, а принимается 2xx, 3xx\./);
+    const failed = await editor.notification(
+      /uptimer GREEN не стал исправен \(попыток: 3\): Ответ 404, а принимается 2xx, 3xx\./,
+      DEPLOYED,
+    );
     assertRussian(failed.text);
     await failed.close();
     const panel = await editor.webview(/По пути \/nowhere ничего нет/);

@@ -107,8 +107,11 @@ class States {
     await this.editor.runCommand('Blue-Green: Show What a Deployment Would Do…');
     await this.editor.pick(/Enter a Host/);
     await this.editor.type('nowhere.test');
-    await this.editor.notification(/Nothing was touched/);
+    await this.editor.notification(/nowhere\.test/);
     await this.take('failed-connection');
+    await this.editor.runCommand('Blue-Green: Add Host…');
+    await this.editor.pick(/Enter a Host/);
+    await this.editor.type('nowhere.test');
     await this.editor.tree('Slots').row(['nowhere.test', /nowhere/]);
     await this.take('tree');
   }

@@ -9,32 +9,23 @@ import {
   vsCodePanels,
   vsCodePanelTab,
   vsCodePanelView,
-  vsCodeProgressRing,
 } from '@vscode/webview-ui-toolkit';
 
 /** Must run before the window's `load` event: that is when the toolkit reads the theme's colours. */
 export function registerComponents(): void {
-  provideVSCodeDesignSystem().register(
-    vsCodeButton(),
-    vsCodePanels(),
-    vsCodePanelTab(),
-    vsCodePanelView(),
-    vsCodeProgressRing(),
-  );
+  provideVSCodeDesignSystem().register(vsCodeButton(), vsCodePanels(), vsCodePanelTab(), vsCodePanelView());
 }
 
+/** The second click of a double click presses nothing: by then another button may stand in the same place. */
 export function button(label: string, primary: boolean, onPress: () => void): HTMLElement {
   const element = document.createElement('vscode-button');
   element.setAttribute('appearance', primary ? 'primary' : 'secondary');
   element.textContent = label;
-  element.addEventListener('click', onPress);
-  return element;
-}
-
-/** A turning ring for something that runs. Decoration only: what runs is said in words beside it. */
-export function progressRing(): HTMLElement {
-  const element = document.createElement('vscode-progress-ring');
-  element.setAttribute('aria-hidden', 'true');
+  element.addEventListener('click', ({ detail }) => {
+    if (detail < 2) {
+      onPress();
+    }
+  });
   return element;
 }
 

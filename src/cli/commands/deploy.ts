@@ -5,7 +5,7 @@ import type { Host } from '../../engine/host';
 import type { ServiceConfig } from '../../model';
 import type { DeployCommand } from '../arguments';
 import { reportRun } from '../run';
-import { planLines, diffLines } from '../render';
+import { changeLines, planLines } from '../render';
 import type { Session } from '../session';
 import { personName, withHost } from '../session';
 import { onlyHost, onlyService } from '../targets';
@@ -56,11 +56,9 @@ async function showPlan(session: Session, command: DeployCommand, request: Deplo
   const { style } = output;
   planLines(plan, style).forEach((line) => output.out(line));
   plan.warnings.forEach((warning) => output.out(style.yellow(`  warning: ${warning}`)));
-  const diff = unifiedDiff(plan.confBefore, plan.confAfter);
-  output.out(diff === '' ? `  ${plan.confPath} stays as it is.` : `  ${plan.confPath} changes:`);
-  if (diff !== '') {
-    diffLines(diff, style).forEach((line) => output.out(line));
-  }
+  plan.files
+    .flatMap((file) => changeLines(file, unifiedDiff(file.before, file.after), style))
+    .forEach((line) => output.out(line));
   return 0;
 }
 

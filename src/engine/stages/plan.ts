@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { DockerEngine } from '../../docker/engine';
 import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
-import { DeployError, type EnvChanges, otherSlot, type ServiceConfig, type SlotName } from '../../model';
+import { DeployError, type EnvChanges, otherSlot, type Plan, type ServiceConfig, type SlotName } from '../../model';
 import { exposedPorts } from '../../docker/dockerfile';
-import { confPath, isOurs, renderConf, takesTheRest } from '../../nginx/conf';
-import { confOf, filesByHand, filesToServe, restTaker } from '../../nginx/proxy';
+import { isOurs, takesTheRest } from '../../nginx/conf';
+import { changesOf, filesByHand, filesToServe, NO_FILES, restTaker } from '../../nginx/proxy';
 import type { Planned } from '../context';
 import { freeDiskBytes as freeDiskBytesOf } from '../disk';
 import type { Host } from '../host';
@@ -23,6 +24,7 @@ const ASSUMED_NGINX = '1.30.0';
 /**
  * Observes the host and decides what the deployment will do. Touches nothing.
  * @param builder the engine that builds the image.
+ * @param read the plan that was approved. Throws `plan-changed` when by now it would be another one.
  */
 export async function planStage(
   service: ServiceConfig,
@@ -31,6 +33,7 @@ export async function planStage(
   person: string,
   deployment: string,
   signal: AbortSignal,
+  read?: Plan,
 ): Promise<Planned> {
   const [view, commit, dockerfile, freeDiskBytes] = await Promise.all([
     viewHost(host.engine, signal, service.name),
@@ -43,7 +46,6 @@ export async function planStage(
     throw new DeployError('internal', t('The host could not be observed.'));
   }
   const slot = slotToFill(serviceView);
-  const conf = view.nginx === undefined ? undefined : confOf(view.nginx, service.name);
   const liveSlot = serviceView.live === undefined ? undefined : serviceView.slots[serviceView.live];
   const described = liveSlot && serviceFromContainer(service.name, liveSlot);
   // For the preview; the built image is asked again.
@@ -57,8 +59,10 @@ export async function planStage(
     route: service.route,
     nginxVersion: view.nginx?.nginxVersion ?? ASSUMED_NGINX,
   };
+  const nginx = view.nginx ?? NO_FILES;
+  const files = filesToServe(nginx, wanted);
   if (view.nginx !== undefined) {
-    mustKeepWhatIsByHand(view.nginx, service, filesToServe(view.nginx, wanted));
+    mustKeepWhatIsByHand(view.nginx, service, files);
   }
   const publish = service.proxy.publish;
   const warnings: string[] = [];
@@ -99,35 +103,55 @@ export async function planStage(
   }
   if (freeDiskBytes !== undefined && freeDiskBytes < LITTLE_DISK) {
     warnings.push(
-      t('The disk of {0} has only {1} MB left for images.', hostLabel(host.name), Math.round(freeDiskBytes / 1e6)),
+      // Roughly: a plan that is made anew a moment later does not warn of something else.
+      t(
+        'The disk of {0} has less than {1} MB left for images.',
+        hostLabel(host.name),
+        Math.ceil(freeDiskBytes / 1e8) * 100,
+      ),
     );
   }
-  return {
-    view,
-    service: serviceView,
-    plan: {
-      deployment,
-      service: service.name,
-      host: host.name,
-      dockerfile: service.build.dockerfile,
-      context: service.build.context,
-      release: releaseName(new Date(), commit?.commit, deployment),
-      commit: commit?.commit,
-      person,
-      live: serviceView.live,
-      slot,
-      proxy: view.proxy === undefined ? 'create' : view.proxy.running ? 'use' : 'start',
-      publish,
-      confPath: conf?.path ?? confPath(service.name),
-      confBefore: conf?.text ?? '',
-      confAfter: renderConf(wanted),
-      env: envChanges(service.run.env, liveSlot?.env ?? [], described?.envNames),
-      toSend: undefined,
-      platform,
-      freeDiskBytes,
-      warnings,
-    },
+  const plan: Plan = {
+    deployment,
+    service: service.name,
+    host: host.name,
+    dockerfile: service.build.dockerfile,
+    context: service.build.context,
+    release: releaseName(new Date(), commit?.commit, deployment),
+    commit: commit?.commit,
+    person,
+    live: serviceView.live,
+    slot,
+    proxy: view.proxy === undefined ? 'create' : view.proxy.running ? 'use' : 'start',
+    publish,
+    files: changesOf(nginx, files),
+    env: envChanges(service.run.env, liveSlot?.env ?? [], liveSlot === undefined ? [] : described?.envNames),
+    toSend: undefined,
+    platform,
+    freeDiskBytes,
+    warnings,
   };
+  if (read === undefined) {
+    return { view, service: serviceView, plan };
+  }
+  // The service's own file names the deployment that wrote it.
+  const again = filesToServe(nginx, { ...wanted, deployment: read.deployment });
+  mustBeAsRead({ ...plan, files: changesOf(nginx, again) }, read);
+  return { view, service: serviceView, plan: { ...plan, toSend: read.toSend, warnings: read.warnings } };
+}
+
+/** Throws `plan-changed` when `plan` would do something else than `read`, or warns of something that `read` does not. */
+export function mustBeAsRead(plan: Plan, read: Plan): void {
+  const isNew = plan.warnings.some((warning) => !read.warnings.includes(warning));
+  if (isNew || !isDeepStrictEqual(whatItDoes(plan), whatItDoes(read))) {
+    throw new DeployError('plan-changed', t('The plan has changed since it was read.'), {
+      hint: t('Read the new one, and decide again.'),
+    });
+  }
+}
+
+function whatItDoes({ dockerfile, context, commit, live, slot, proxy, publish, files, env, platform }: Plan): object {
+  return { dockerfile, context, commit, live, slot, proxy, publish, files, env, platform };
 }
 
 /** The slot that is not live. With none live: one whose container is not running, so that nothing is ended needlessly. */
@@ -140,15 +164,15 @@ function slotToFill(view: ServiceView): SlotName {
 
 /**
  * What differs from the environment of the live slot. `before` are its `NAME=value` lines, the image's own included;
- * `names` are those that its deployment set, unknown for a slot that another tool made.
+ * `names` are those that its deployment set. Undefined where they are: a slot that another tool made does not tell.
  */
 export function envChanges(
   wanted: Readonly<Record<string, string>>,
   before: readonly string[],
   names: readonly string[] | undefined,
-): EnvChanges {
+): EnvChanges | undefined {
   if (names === undefined) {
-    return { added: [], changed: [], removed: [] };
+    return undefined;
   }
   const added = Object.keys(wanted).filter((name) => !names.includes(name));
   const changed = Object.entries(wanted)

@@ -3,6 +3,7 @@ import { t } from '../../l10n';
 import { DeployError, type ServiceConfig, type SlotName } from '../../model';
 import { CONF_DIRECTORY, EDITED_SUFFIX, includeLine, markerAnswer } from '../../nginx/conf';
 import {
+  changesOf,
   type FileChange,
   filesByHand,
   filesToRestore,
@@ -34,8 +35,8 @@ export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlo
   });
   mustKeepWhatIsByHand(view, service, files);
   const back = filesToRestore(view, files);
-  for (const { path, before, after } of describeChanges(files, back)) {
-    run.emit({ type: 'conf', path, before, after });
+  for (const change of changesOf(view, files)) {
+    run.emit({ type: 'conf', ...change });
   }
   for (const { path } of filesByHand(view, service.name)) {
     await keepCopy(run, proxy, path);
@@ -119,16 +120,6 @@ export async function switchBack(
   });
   mustHaveSwitched(run, verdict);
   run.live = live;
-}
-
-/** The service's own file last: it is the one that people look at. */
-function describeChanges(
-  files: readonly FileChange[],
-  back: readonly FileChange[],
-): { path: string; before: string; after: string }[] {
-  const before = new Map(back.map(({ path, text }) => [path, text ?? '']));
-  const changes = files.map(({ path, text }) => ({ path, before: before.get(path) ?? '', after: text ?? '' }));
-  return changes.filter((change) => change.before !== change.after).reverse();
 }
 
 /** What somebody wrote by hand is not lost when the file is replaced. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { diffLines, liveText, newRenderState, renderError, renderEvent, renderResult } from '../../../src/cli/render';
+import { changeLines, liveText, newRenderState, renderError, renderEvent, renderResult } from '../../../src/cli/render';
 import { styleFor } from '../../../src/cli/style';
 import type { DeploymentSnapshot } from '../../../src/engine/snapshot';
 import { foldEvent } from '../../../src/engine/snapshot';
@@ -162,12 +162,27 @@ describe('the end', () => {
 
 describe('a diff', () => {
   it('is indented, and coloured by its first characters', () => {
-    const diff = unifiedDiff(PLAN.confBefore, PLAN.confAfter);
-    assert.deepEqual(diffLines(diff, plain), ['  @@ -1,1 +1,1 @@', '  -server BLUE;', '  +server GREEN;']);
-    assert.deepEqual(diffLines(diff, styleFor(true)), [
+    const [change] = PLAN.files;
+    assert.ok(change !== undefined);
+    const diff = unifiedDiff(change.before, change.after);
+    assert.deepEqual(changeLines(change, diff, plain), [
+      '  /etc/nginx/conf.d/shop.conf changes:',
+      '  @@ -1,1 +1,1 @@',
+      '  -server BLUE;',
+      '  +server GREEN;',
+    ]);
+    assert.deepEqual(changeLines(change, diff, styleFor(true)).slice(1), [
       '  \x1b[36m@@ -1,1 +1,1 @@\x1b[39m',
       '  \x1b[31m-server BLUE;\x1b[39m',
       '  \x1b[32m+server GREEN;\x1b[39m',
     ]);
+  });
+
+  it('of a file that comes or goes says so', () => {
+    const [path, text] = ['/etc/nginx/conf.d/~shop.example.conf', 'server;\n'];
+    const comes = changeLines({ path, before: '', after: text }, unifiedDiff('', text), plain);
+    assert.deepEqual(comes, [`  ${path} is new:`, '  @@ -0,0 +1,1 @@', '  +server;']);
+    const goes = changeLines({ path, before: text, after: '' }, unifiedDiff(text, ''), plain);
+    assert.deepEqual(goes, [`  ${path} is taken away:`, '  @@ -1,1 +0,0 @@', '  -server;']);
   });
 });

@@ -24,7 +24,14 @@ test('what was stored comes back; what an older version or a stranger stored doe
   const kept = forHistory(run({ snapshot: fold({ type: 'result', result: good }), over: true }));
   assert.ok(isKeptRun(JSON.parse(JSON.stringify(kept))));
   assert.ok(isKeptRun(JSON.parse(JSON.stringify(forHistory(run())))));
-  for (const stranger of [undefined, null, {}, { ...kept, kind: 'party' }, { ...kept, snapshot: { stages: 3 } }]) {
+  for (const stranger of [
+    undefined,
+    null,
+    {},
+    { ...kept, kind: 'party' },
+    { ...kept, snapshot: { stages: 3 } },
+    { ...kept, to: 'RED' },
+  ]) {
     assert.equal(isKeptRun(stranger), false);
   }
 });

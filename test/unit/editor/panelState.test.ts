@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { confTexts, logRow, panelState } from '../../../src/editor/panelState';
+import { isOffered, logRow, panelState } from '../../../src/editor/panelState';
 import { AT, failed, fold, good, plan, run } from './samples';
 
 const actionsOf = (state: ReturnType<typeof panelState>): string[] => state.actions.map(({ action }) => action);
@@ -48,7 +48,7 @@ test('a good end is one sentence, with the site, the way back and a repetition o
   );
   const state = panelState(run({ snapshot, over: true }), 'over');
   assert.deepEqual(state.heading, { tone: 'good', text: good.summary, hint: undefined, detail: undefined });
-  assert.deepEqual(actionsOf(state), ['openSite', 'rollback', 'deployAgain', 'containerLogs']);
+  assert.deepEqual(actionsOf(state), ['openSite', 'rollback', 'repeat', 'containerLogs']);
   assert.deepEqual(
     state.metrics.map(({ label, value }) => `${label} ${value}`),
     ['Slot BLUE → GREEN', 'Requests 312', 'Failed 0', 'Longest 41 ms', 'Sent 12.9 KB', 'Took 2.4 s'],
@@ -63,12 +63,12 @@ test('the plan of a run that has ended no longer says what is live now', () => {
   assert.ok(after.includes('Live before') && !after.includes('Live now'), after.join());
 });
 
-test('a plan that could not be made has its log only, and offers to deploy for the first time', () => {
+test('a plan that could not be made has its log only, and offers another try', () => {
   const snapshot = fold({ type: 'result', result: failed({ code: 'host-unreachable', stage: undefined }) });
   const origin = { folder: '/app', dockerfile: undefined };
   const state = panelState(run({ kind: 'plan', origin, snapshot, over: true }), 'over');
   assert.deepEqual(state.sections, ['log']);
-  assert.deepEqual([state.actions[0]?.action, state.actions[0]?.label], ['deployAgain', 'Deploy']);
+  assert.deepEqual([state.actions[0]?.action, state.actions[0]?.label], ['repeat', 'Plan Again']);
 });
 
 test('a first deployment has nothing to roll back to', () => {
@@ -150,19 +150,86 @@ test('a run that waits for the plan to be read asks to deploy or cancel, and sho
   assert.equal(fact('Environment'), 'added: MODE; removed: OLD');
 });
 
-test('the nginx diff is that of the plan until the file is really changed', () => {
-  const planned = fold({ type: 'plan', plan });
-  const { diff } = panelState(run({ snapshot: planned }), 'running');
+test('each file of nginx that changes has its diff: those of the plan until they are really changed', () => {
+  const [own] = plan.files;
+  const server = { path: '/etc/nginx/conf.d/~shop.example.conf', before: '', after: 'server;\n' };
+  const gone = { path: '/etc/nginx/conf.d/uptimer@.location', before: 'location;\n', after: '' };
+  const planned = { type: 'plan', plan: { ...plan, files: [...plan.files, server, gone] } } as const;
+  const { diffs } = panelState(run({ snapshot: fold(planned) }), 'running');
   assert.deepEqual(
-    { path: diff?.path, added: diff?.added, removed: diff?.removed },
-    { path: plan.confPath, added: 1, removed: 1 },
+    diffs.map(({ path, note, added, removed }) => [path, note, added, removed]),
+    [
+      [own?.path, undefined, 1, 1],
+      [server.path, 'new', 1, 0],
+      [gone.path, 'taken away', 0, 1],
+    ],
   );
   assert.deepEqual(
-    diff?.lines.map(({ kind }) => kind),
+    diffs[0]?.lines.map(({ kind }) => kind),
     ['hunk', 'same', 'removed', 'added', 'same'],
   );
-  const changed = fold({ type: 'plan', plan }, { type: 'conf', path: '/x.conf', before: '', after: 'a\n' });
-  assert.equal(confTexts(changed)?.path, '/x.conf');
+  const changed = fold(
+    planned,
+    { type: 'conf', path: '/x.conf', before: '', after: 'a\n' },
+    { type: 'conf', path: '/y.conf', before: '', after: 'b\n' },
+    { type: 'conf', path: '/x.conf', before: '', after: 'c\n' },
+  );
+  assert.deepEqual(
+    panelState(run({ snapshot: changed }), 'running').diffs.map(({ path, lines }) => [path, lines.at(-1)?.text]),
+    [
+      ['/y.conf', 'b'],
+      ['/x.conf', 'c'],
+    ],
+  );
+});
+
+test('what ended badly is offered once more as what it was', () => {
+  const snapshot = fold({ type: 'result', result: failed({ code: 'locked' }) });
+  const first = (change: Parameters<typeof run>[0]): string | undefined =>
+    panelState(run({ snapshot, over: true, ...change }), 'over').actions[0]?.label;
+  assert.equal(first({ kind: 'deploy' }), 'Deploy Again');
+  assert.equal(first({ kind: 'plan' }), 'Plan Again');
+  assert.equal(first({ kind: 'rollback', origin: undefined }), 'Roll Back Again');
+  assert.equal(first({ kind: 'switch', origin: undefined, to: 'GREEN' }), 'Switch Again');
+  assert.equal(first({ kind: 'switch', origin: undefined }), 'Show Log', 'which slot it was is not known');
+  const wentBack = fold({ type: 'result', result: good });
+  assert.deepEqual(actionsOf(panelState(run({ kind: 'rollback', snapshot: wentBack, over: true }), 'over')), [
+    'openSite',
+    'containerLogs',
+  ]);
+});
+
+test('a plan of an earlier window is not deployed, but made anew', () => {
+  const snapshot = fold({ type: 'plan', plan });
+  const state = panelState(run({ kind: 'plan', snapshot, over: true }), 'earlier');
+  assert.deepEqual(actionsOf(state), ['repeat']);
+  assert.match(state.heading.text, /would have done then/);
+});
+
+test('what was pressed counts for the run that was shown, and only while it is on offer', () => {
+  const snapshot = fold({ type: 'plan', plan });
+  const asking = run({ snapshot });
+  assert.ok(isOffered({ run: asking.id, action: 'approve' }, asking, 'asking'));
+  assert.equal(isOffered({ run: 'run-0', action: 'approve' }, asking, 'asking'), false);
+  assert.equal(isOffered({ run: asking.id, action: 'approve' }, asking, 'running'), false);
+  assert.equal(isOffered({ run: asking.id, action: 'rollback' }, asking, 'asking'), false);
+});
+
+test('Cancel stands last, while it is asked and while it runs', () => {
+  const snapshot = fold(
+    { type: 'plan', plan },
+    { type: 'stage', stage: 'probe', status: 'running' },
+    { type: 'wait', stage: 'probe', left: 1, given: 60 },
+  );
+  for (const phase of ['asking', 'running'] as const) {
+    assert.equal(panelState(run({ snapshot }), phase).actions.at(-1)?.label, 'Cancel');
+  }
+});
+
+test('of a slot that another tool made the environment is not known', () => {
+  const snapshot = fold({ type: 'plan', plan: { ...plan, env: undefined } });
+  const facts = panelState(run({ snapshot }), 'asking').plan;
+  assert.match(facts.find(({ label }) => label === 'Environment')?.value ?? '', /^not known/);
 });
 
 test('the course of the traffic is drawn as bars that add up to the counts', () => {
@@ -183,8 +250,8 @@ test('a deployment that was cancelled once its slot was live offers the way back
     const snapshot = fold({ type: 'plan', plan }, { type: 'result', result: { ...cancelled, live } });
     return actionsOf(panelState(run({ snapshot, over: true }), 'over'));
   };
-  assert.deepEqual(actions('GREEN'), ['deployAgain', 'rollback', 'showLog']);
-  assert.deepEqual(actions('BLUE'), ['deployAgain', 'showLog']);
+  assert.deepEqual(actions('GREEN'), ['repeat', 'rollback', 'showLog']);
+  assert.deepEqual(actions('BLUE'), ['repeat', 'showLog']);
 });
 
 test('near the end of a wait it is said how much is left, and more is offered', () => {

@@ -7,8 +7,9 @@ import { run } from './samples';
 test('the extension takes what the page may say, and nothing else', () => {
   assert.ok(isFromPanel({ type: 'ready' }));
   for (const action of PANEL_ACTIONS) {
-    assert.ok(isFromPanel({ type: 'action', action }));
+    assert.ok(isFromPanel({ type: 'action', run: '1', action }));
   }
+  assert.ok(isFromPanel({ type: 'diff', run: '1', path: '/x.conf' }));
   for (const stranger of [
     undefined,
     null,
@@ -17,8 +18,11 @@ test('the extension takes what the page may say, and nothing else', () => {
     {},
     { type: 'Ready' },
     { type: 'action' },
-    { type: 'action', action: 'format disk' },
-    { type: 'action', action: ['cancel'] },
+    { type: 'action', action: 'cancel' },
+    { type: 'action', run: '1', action: 'format disk' },
+    { type: 'action', run: '1', action: ['cancel'] },
+    { type: 'diff', run: '1' },
+    { type: 'diff', path: '/x.conf' },
     { type: 'state', state: {} },
   ]) {
     assert.equal(isFromPanel(stranger), false, JSON.stringify(stranger));

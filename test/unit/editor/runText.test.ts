@@ -56,10 +56,10 @@ test('the message at the end: good, cancelled, failed, failed at a line', () => 
   const plain = endMessage(failed({}));
   assert.equal(plain.severity, 'error');
   assert.deepEqual(plain.actions, ['showProbes', 'showLog']);
-  assert.deepEqual(endMessage(failed({ detail: 'boom' })).actions, ['showProbes', 'showLastLines']);
-  assert.deepEqual(endMessage(failed({ code: 'start', detail: 'boom' })).actions, ['showLastLines', 'showPanel']);
+  assert.deepEqual(endMessage(failed({ detail: 'boom' })).actions, ['showProbes', 'lastLines']);
+  assert.deepEqual(endMessage(failed({ code: 'start', detail: 'boom' })).actions, ['lastLines', 'showPanel']);
   assert.deepEqual(endMessage(failed({ code: 'locked' })).actions, ['showPanel', 'showLog']);
-  assert.match(plain.text, /did not become healthy in 60 tries\. uptimer was not deployed\. BLUE is live at prod\.$/);
+  assert.equal(plain.text, 'uptimer → prod: uptimer GREEN did not become healthy in 60 tries.');
   const atLine = endMessage(failed({ position: { file: 'Dockerfile', line: 1, column: 1 } }));
   assert.deepEqual(atLine.actions, ['openSource', 'showPanel']);
 });

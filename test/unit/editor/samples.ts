@@ -31,9 +31,13 @@ export const plan: Plan = {
   slot: 'GREEN',
   proxy: 'use',
   publish: 80,
-  confPath: '/etc/nginx/conf.d/uptimer.conf',
-  confBefore: 'server {\n  set $slot uptimer_BLUE;\n}\n',
-  confAfter: 'server {\n  set $slot uptimer_GREEN;\n}\n',
+  files: [
+    {
+      path: '/etc/nginx/conf.d/uptimer.conf',
+      before: 'server {\n  set $slot uptimer_BLUE;\n}\n',
+      after: 'server {\n  set $slot uptimer_GREEN;\n}\n',
+    },
+  ],
   env: { added: [], changed: [], removed: [] },
   toSend: undefined,
   platform: 'linux/amd64',
