@@ -3,7 +3,7 @@ import { language } from '../l10n';
 
 /** Time of day with seconds; `at` in milliseconds since the epoch. */
 export function formatTime(at: number): string {
-  return new Date(at).toLocaleTimeString(language(), { hour12: false });
+  return new Date(at).toLocaleTimeString(language(), { hourCycle: 'h23' });
 }
 
 const AGES: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
