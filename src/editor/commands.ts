@@ -35,9 +35,13 @@ import type { Row } from './treeRows';
 type Argument = vscode.Uri | Row | ServiceInFile | undefined;
 type Command = (app: Parts, argument: Argument) => Promise<void>;
 
-/** Every command, in one place. A missing or misspelt one does not compile. */
+/**
+ * Every command, in one place. A missing or misspelt one does not compile. VS Code hands the row that has the focus to
+ * the buttons in the title of a view as well: those that are about no row have commands of their own.
+ */
 const COMMANDS: Readonly<Record<CommandId, Command>> = {
   'blueGreen.deploy': deploy,
+  'blueGreen.deployFromTitle': (app) => deploy(app, undefined),
   'blueGreen.plan': plan,
   'blueGreen.rollback': rollback,
   'blueGreen.switch': switchTo,
@@ -57,6 +61,7 @@ const COMMANDS: Readonly<Record<CommandId, Command>> = {
   'blueGreen.addHost': addHost,
   'blueGreen.removeHost': removeHost,
   'blueGreen.refresh': refresh,
+  'blueGreen.refreshAll': (app) => refresh(app, undefined),
 };
 
 /** Registers all commands. Each exists from then on; one that cannot do its work says why. */

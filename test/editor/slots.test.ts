@@ -30,6 +30,17 @@ step('a host that has been added shows what is on it', async () => {
   await editor.tree('Slots').row(['production', 'uptimer', /^GREEN live/]);
 });
 
+step('the buttons in the title are about no row, whichever has the focus', async () => {
+  await production.serve('GREEN');
+  await editor.openView('Blue-Green');
+  const slots = editor.tree('Slots');
+  await slots.click(['production', 'uptimer']);
+  await editor.viewAction('Deploy…');
+  const { items } = await editor.quickPick(/deploy uptimer to/);
+  assert.ok(items.some(({ label }) => label === 'production'));
+  await editor.dismiss();
+});
+
 step('rolled back from the tree', async () => {
   await production.serve('GREEN');
   await editor.openView('Blue-Green');

@@ -32,6 +32,12 @@ test('every command is in the manifest, and every one in the manifest exists', (
   }
 });
 
+test('no button in the title of the view is one of a row: VS Code hands it the row that has the focus', () => {
+  const commandsOf = (menu: string): string[] => (contributes.menus[menu] ?? []).map(({ command }) => command);
+  const shared = commandsOf('view/title').filter((command) => commandsOf('view/item/context').includes(command));
+  assert.deepEqual(shared, []);
+});
+
 test('views and activation', () => {
   assert.deepEqual(
     Object.values(contributes.views)
