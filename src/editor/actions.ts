@@ -12,7 +12,7 @@ import {
 import { hostLabel, liveSentence } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
-import { pickHost } from './pickHost';
+import { pickHost, pickOneOf } from './pickHost';
 import { openPosition } from './problems';
 import { joinSentences } from './runText';
 import type { RunRecord } from './runs';
@@ -32,12 +32,10 @@ export async function chooseHost(
   target: Target,
 ): Promise<string | undefined> {
   const key = `${LAST_HOST_KEY}:${purpose}:${target.service.name}`;
-  const host = await pickHost(
-    title,
-    app.hostList,
-    { last: app.memory.get<string>(key), configured: target.service.hosts },
-    true,
-  );
+  const host = await pickHost(title, app.hostList, {
+    last: app.memory.get<string>(key),
+    configured: target.service.hosts,
+  });
   if (host !== undefined) {
     await app.memory.update(key, host);
   }
@@ -141,9 +139,9 @@ export interface ServiceOnHost {
 export async function chooseKnownHost(app: Parts, title: string): Promise<string | undefined> {
   const hosts = app.hostList.all();
   if (hosts.length === 0) {
-    return pickHost(title, app.hostList, { last: undefined, configured: [] }, true);
+    return pickHost(title, app.hostList, { last: undefined, configured: [] });
   }
-  return hosts.length === 1 ? hosts[0] : vscode.window.showQuickPick(hosts, { title, placeHolder: t('Host') });
+  return hosts.length === 1 ? hosts[0] : pickOneOf(hosts, title);
 }
 
 /** Asks for a service that is on a host; undefined when dismissed. */

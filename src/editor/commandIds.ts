@@ -16,6 +16,8 @@ export const COMMAND_IDS = [
   'blueGreen.shell',
   'blueGreen.showConf',
   'blueGreen.copy',
+  'blueGreen.copyImage',
+  'blueGreen.copyCommit',
   'blueGreen.remove',
   'blueGreen.createConfiguration',
   'blueGreen.addHost',

@@ -4,7 +4,7 @@ import { cancelledError, DeployError, type HostState, type Questions, throwIfCan
 import { loadEngine } from './engineLoader';
 import { t } from '../l10n';
 import { changesSetting, hostOptions } from './settings';
-import type { HostView } from './treeRows';
+import type { KnownHost } from './treeRows';
 import { formatSeconds } from './units';
 
 /** An unused connection is closed after this many milliseconds. */
@@ -29,8 +29,8 @@ interface Connection {
  */
 export class HostStore implements vscode.Disposable {
   private readonly connections = new Map<string, Connection>();
-  private readonly views = new Map<string, HostView>();
-  private readonly looks = new Map<string, Promise<HostView>>();
+  private readonly views = new Map<string, KnownHost>();
+  private readonly looks = new Map<string, Promise<KnownHost>>();
   private readonly seenAt = new Map<string, number>();
   private readonly changed = new vscode.EventEmitter<string>();
   private readonly settings: vscode.Disposable;
@@ -45,7 +45,7 @@ export class HostStore implements vscode.Disposable {
     });
   }
 
-  view(name: string): HostView {
+  view(name: string): KnownHost {
     return this.views.get(name) ?? { kind: 'unseen' };
   }
 
@@ -80,7 +80,7 @@ export class HostStore implements vscode.Disposable {
    * Looks at a host now. Never throws: a host that cannot be looked at is `offline` with the reason. A look under way
    * serves, unless what it may have missed is wanted too (`anew`).
    */
-  observe(name: string, anew = false): Promise<HostView> {
+  observe(name: string, anew = false): Promise<KnownHost> {
     const running = this.looks.get(name);
     if (running !== undefined) {
       return anew ? running.then(() => this.observe(name)) : running;
@@ -103,7 +103,7 @@ export class HostStore implements vscode.Disposable {
     }
   }
 
-  private async look(name: string): Promise<HostView> {
+  private async look(name: string): Promise<KnownHost> {
     if (this.view(name).kind !== 'seen') {
       this.set(name, { kind: 'connecting' });
     }
@@ -122,7 +122,7 @@ export class HostStore implements vscode.Disposable {
     }
   }
 
-  private set(name: string, view: HostView): HostView {
+  private set(name: string, view: KnownHost): KnownHost {
     this.views.set(name, view);
     this.changed.fire(name);
     return view;

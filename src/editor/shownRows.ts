@@ -1,10 +1,11 @@
 import type { Row } from './treeRows';
 
 /** A row that VS Code knows. It stays the same object while its row changes, so that one row can be drawn anew. */
-export interface TreeNode {
-  row: Row;
+export class TreeNode {
   /** Ids of the rows below it as VS Code last got them; undefined while it never asked. */
   shown: readonly string[] | undefined;
+
+  constructor(public row: Row) {}
 }
 
 /** The rows of the tree as VS Code has them, so that of a change only the rows that differ are drawn anew. */
@@ -45,7 +46,7 @@ export class ShownRows {
   }
 
   nodeOf(row: Row): TreeNode {
-    const node = this.nodes.get(row.id) ?? { row, shown: undefined };
+    const node = this.nodes.get(row.id) ?? new TreeNode(row);
     node.row = row;
     this.nodes.set(row.id, node);
     return node;

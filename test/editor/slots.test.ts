@@ -177,7 +177,10 @@ step('what a restart of the host would not bring back is told, and repaired, fro
   await warned.click('Show Details');
   await editor.showTab(/Restart of production/);
   assert.match(await editor.text(), /^uptimer: .*GREEN/m);
-  await slots.menu(['production', 'uptimer'], 'Repair');
+  await slots.menu(['production', 'uptimer'], 'Repair…');
+  const repairing = await editor.dialog('Repair uptimer on production?');
+  assert.match(repairing.detail, /GREEN is live and would not come back/);
+  await repairing.click('Repair');
   const repaired = await editor.notification(/uptimer_GREEN comes back after a restart/);
   assert.equal(repaired.severity, 'info', repaired.text);
   await scene.picture('repaired');

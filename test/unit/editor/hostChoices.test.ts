@@ -8,15 +8,9 @@ test('each host is offered once, where a person looks for it first', () => {
     configured: ['staging', 'prod'],
     known: ['local', 'old', 'staging'],
     aliases: ['prod', 'bastion'],
-    local: true,
   });
   assert.deepEqual(
     choices.map(({ group, host }) => `${group} ${host}`),
     ['last prod', 'configured staging', 'known old', 'aliases bastion', 'local local'],
   );
-});
-
-test('this machine is offered only where it makes sense', () => {
-  const choices = hostChoices({ last: 'local', configured: [], known: [], aliases: [], local: false });
-  assert.deepEqual(choices, []);
 });

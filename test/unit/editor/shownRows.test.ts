@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ShownRows, type TreeNode } from '../../../src/editor/shownRows';
-import { hostRow, type HostView, type Row, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
+import { hostRow, type KnownHost, type Row, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
 import type { ServiceState } from '../../../src/model';
 import { AT, service, slot } from './samples';
 
@@ -55,7 +55,7 @@ class Many {
     return state === undefined ? [] : rowsOfService(row.host, state, AT);
   }
 
-  private view(host: string): HostView {
+  private view(host: string): KnownHost {
     return {
       kind: 'seen',
       state: {
