@@ -19,7 +19,7 @@ interface Connection {
   opened: Host | undefined;
   users: number;
   idle: NodeJS.Timeout | undefined;
-  /** Its settings have changed: it ends with its last user. */
+  /** Its settings have changed, or its host is no longer listed: it ends with its last user. */
   outdated: boolean;
 }
 
@@ -40,7 +40,7 @@ export class HostStore implements vscode.Disposable {
   constructor(private readonly questions: Questions) {
     this.settings = vscode.workspace.onDidChangeConfiguration((event) => {
       if (changesSetting(event, 'sshConfigFile', 'knownHostsFile', 'identityFiles')) {
-        this.outdateAll();
+        [...this.connections.keys()].forEach((name) => this.outdate(name));
       }
     });
   }
@@ -85,14 +85,23 @@ export class HostStore implements vscode.Disposable {
     if (running !== undefined) {
       return anew ? running.then(() => this.observe(name)) : running;
     }
-    const look = this.look(name).finally(() => this.looks.delete(name));
+    if (this.view(name).kind !== 'seen') {
+      this.set(name, { kind: 'connecting' });
+    }
+    return this.lookFor(name);
+  }
+
+  /** As `observe`, for a host that was lost: it stays shown as it was until it answers. */
+  lookFor(name: string): Promise<KnownHost> {
+    const look = this.looks.get(name) ?? this.look(name).finally(() => this.looks.delete(name));
     this.looks.set(name, look);
     return look;
   }
 
-  /** Forgets what was seen of a host, so that it is looked at again when it is next shown. */
+  /** Forgets what was seen of a host. Its connection ends with its last user. */
   forget(name: string): void {
     this.views.delete(name);
+    this.outdate(name);
   }
 
   dispose(): void {
@@ -104,9 +113,6 @@ export class HostStore implements vscode.Disposable {
   }
 
   private async look(name: string): Promise<KnownHost> {
-    if (this.view(name).kind !== 'seen') {
-      this.set(name, { kind: 'connecting' });
-    }
     try {
       const { observeHost } = await loadEngine();
       // Opening may wait for a person's answer, so the limit begins when the host is open.
@@ -167,9 +173,10 @@ export class HostStore implements vscode.Disposable {
     );
   }
 
-  private outdateAll(): void {
-    for (const [name, connection] of this.connections) {
-      this.connections.delete(name);
+  private outdate(name: string): void {
+    const connection = this.connections.get(name);
+    this.connections.delete(name);
+    if (connection !== undefined) {
       connection.outdated = true;
       if (connection.users === 0) {
         this.end(name, connection);

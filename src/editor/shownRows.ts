@@ -8,10 +8,14 @@ export class TreeNode {
   constructor(public row: Row) {}
 }
 
+/** Milliseconds after which an age may read differently. */
+const AGE_STEP_MS = 60_000;
+
 /** The rows of the tree as VS Code has them, so that of a change only the rows that differ are drawn anew. */
 export class ShownRows {
   private readonly nodes = new Map<string, TreeNode>();
   private shownAtTop: readonly string[] | undefined;
+  private ageing: NodeJS.Timeout | undefined;
 
   /**
    * @param below What is to be shown below a row, or at the top.
@@ -38,6 +42,15 @@ export class ShownRows {
   update(host?: string): void {
     if (this.compareBelow(undefined, host)) {
       this.draw(undefined);
+    }
+  }
+
+  /** While somebody sees the rows, the ages in them go on. */
+  setVisible(visible: boolean): void {
+    clearInterval(this.ageing);
+    this.ageing = visible ? setInterval(() => this.update(), AGE_STEP_MS).unref() : undefined;
+    if (visible) {
+      this.update();
     }
   }
 
