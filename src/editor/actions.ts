@@ -17,7 +17,7 @@ import { openPosition } from './problems';
 import { joinSentences } from './runText';
 import type { RunRecord } from './runs';
 import { siteUrl } from './siteUrl';
-import { reloadTarget, type Target } from './target';
+import { readTarget, reloadTarget, type Target } from './target';
 
 const LAST_HOST_KEY = 'blueGreen.lastHost';
 
@@ -55,7 +55,7 @@ export async function deployAgain(app: Parts, run: RunRecord, approved?: boolean
  */
 export async function rollbackRun(app: Parts, run: RunRecord): Promise<void> {
   if (await confirmRollback(await serviceOnHost(app, run.host, run.service))) {
-    const target = run.origin && (await reloadTarget(run.origin, run.service).catch(() => undefined));
+    const target = run.origin && (await readTarget(run.origin, run.service).catch(() => undefined));
     await app.runner.rollback(run.host, run.service, target);
   }
 }

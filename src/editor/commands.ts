@@ -18,6 +18,7 @@ import { COMMAND_IDS, type CommandId } from './commandIds';
 import { ServiceInFile } from './configEditing';
 import { createConfiguration } from './createConfiguration';
 import { loadEngine } from './engineLoader';
+import type { Origin } from './history';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
@@ -28,7 +29,7 @@ import { drill, repair } from './repair';
 import { personHere } from './runner';
 import { runTitle } from './runText';
 import type { RunRecord } from './runs';
-import { chooseTarget, chooseTargetNamed, reloadTarget, type Target } from './target';
+import { chooseTarget, chooseTargetNamed, readTarget, reloadTarget, type Target } from './target';
 import type { Row } from './treeRows';
 
 /** What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a code lens. */
@@ -115,7 +116,7 @@ async function chooseDeployment(
 
 function targetOf(argument: Argument): Promise<Target | undefined> {
   if (argument instanceof ServiceInFile) {
-    return reloadTarget({ folder: path.dirname(argument.file.fsPath), dockerfile: undefined }, argument.name);
+    return reloadTarget(originOf(argument), argument.name);
   }
   const row = rowOf(argument);
   return row?.kind === 'service' ? chooseTargetNamed(row.service) : chooseTarget(fileOf(argument));
@@ -137,9 +138,9 @@ async function rollback(app: Parts, argument: Argument): Promise<void> {
 
 /** Where a service that a file names is to be rolled back. Throws `cancelled` when the question is dismissed. */
 async function chooseHostOf(app: Parts, argument: ServiceInFile): Promise<ServiceOnHost> {
-  const target = await targetOf(argument);
+  const target = await readTarget(originOf(argument), argument.name);
   const title = t('Blue-Green: roll back {0} on…', argument.name);
-  const host = target && (await chooseHost(app, 'rollback', title, target));
+  const host = await chooseHost(app, 'rollback', title, target);
   if (host === undefined) {
     throw cancelledError();
   }
@@ -431,6 +432,10 @@ async function removeHost(app: Parts, argument: Argument): Promise<void> {
 function refresh(app: Parts, argument: Argument): Promise<void> {
   app.tree.refresh(rowOf(argument)?.host);
   return Promise.resolve();
+}
+
+function originOf({ file }: ServiceInFile): Origin {
+  return { folder: path.dirname(file.fsPath), dockerfile: undefined };
 }
 
 function fileOf(argument: Argument): vscode.Uri | undefined {
