@@ -152,7 +152,7 @@ export class Runner {
     }
     const { id, abort, patience } = runs.begin(kind, service, host, origin);
     const signal = (abort ?? new AbortController()).signal;
-    problems.clearFailures();
+    problems.clearFailure(service);
     await hostList.touch(host);
     if (kind === 'plan' || readSetting('openPanel', true)) {
       this.show(id, true);
@@ -232,7 +232,7 @@ export class Runner {
       return;
     }
     if (result.error !== undefined) {
-      this.parts.problems.showFailure(result.error);
+      this.parts.problems.showFailure(run.service, result.error);
     }
     const { severity, text, actions } = endMessage(result);
     const labels = actions.map((action) => actionLabel(action));
