@@ -86,6 +86,23 @@ step('a container is restarted from the tree when its question is answered, and 
   await editor.output('uptimer BLUE @ production', /(?:serves on port[^]*){3}/);
 });
 
+step('both slots in one log, which goes on with the tree when the engine was restarted', async () => {
+  await production.serve('BLUE');
+  await editor.openView('Blue-Green');
+  const slots = editor.tree('Slots');
+  await slots.row(['production', 'uptimer', /^BLUE live/]);
+  await slots.action(['production', 'uptimer'], /Show Container Logs/);
+  const before = await editor.output('uptimer @ production', /uptimer_BLUE +\| uptimer 1 serves on port/);
+  assert.match(before, /uptimer_GREEN \| uptimer 2 serves on port/);
+  const starts = before.split('uptimer 1 serves on port').length;
+  await Promise.all([host.restartDocker(), slots.row(/^production offline$/)]);
+  await slots.row(['production', 'uptimer', /^BLUE live/]);
+  await editor.until('the log to go on', async () => {
+    const now = await editor.output('uptimer @ production');
+    return now.split('uptimer 1 serves on port').length > starts || undefined;
+  });
+});
+
 step('a shell in the slot', async () => {
   await production.serve('BLUE');
   await editor.openView('Blue-Green');
