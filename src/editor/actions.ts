@@ -12,12 +12,12 @@ import {
 import { hostLabel, liveSentence } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
-import { pickHost } from './pickHost';
+import { pickHost, pickOneOf } from './pickHost';
 import { openPosition } from './problems';
 import { joinSentences } from './runText';
 import type { RunRecord } from './runs';
 import { siteUrl } from './siteUrl';
-import { reloadTarget, type Target } from './target';
+import { readTarget, reloadTarget, type Target } from './target';
 
 const LAST_HOST_KEY = 'blueGreen.lastHost';
 
@@ -32,12 +32,10 @@ export async function chooseHost(
   target: Target,
 ): Promise<string | undefined> {
   const key = `${LAST_HOST_KEY}:${purpose}:${target.service.name}`;
-  const host = await pickHost(
-    title,
-    app.hostList,
-    { last: app.memory.get<string>(key), configured: target.service.hosts },
-    true,
-  );
+  const host = await pickHost(title, app.hostList, {
+    last: app.memory.get<string>(key),
+    configured: target.service.hosts,
+  });
   if (host !== undefined) {
     await app.memory.update(key, host);
   }
@@ -71,7 +69,7 @@ export async function repeatRun(app: Parts, run: RunRecord): Promise<void> {
  */
 export async function rollbackRun(app: Parts, run: RunRecord): Promise<void> {
   if (await confirmRollback(await serviceOnHost(app, run.host, run.service))) {
-    const target = run.origin && (await reloadTarget(run.origin, run.service).catch(() => undefined));
+    const target = run.origin && (await readTarget(run.origin, run.service).catch(() => undefined));
     await app.runner.rollback(run.host, run.service, target);
   }
 }
@@ -166,9 +164,9 @@ export interface ServiceOnHost {
 export async function chooseKnownHost(app: Parts, title: string): Promise<string | undefined> {
   const hosts = app.hostList.all();
   if (hosts.length === 0) {
-    return pickHost(title, app.hostList, { last: undefined, configured: [] }, true);
+    return pickHost(title, app.hostList, { last: undefined, configured: [] });
   }
-  return hosts.length === 1 ? hosts[0] : vscode.window.showQuickPick(hosts, { title, placeHolder: t('Host') });
+  return hosts.length === 1 ? hosts[0] : pickOneOf(hosts, title);
 }
 
 /** Asks for a service that is on a host; undefined when dismissed. */

@@ -1,6 +1,7 @@
 /** Every command of the extension. The manifest's list must be the same (test/unit/editor/manifest.test.ts). */
 export const COMMAND_IDS = [
   'blueGreen.deploy',
+  'blueGreen.deployFromTitle',
   'blueGreen.plan',
   'blueGreen.rollback',
   'blueGreen.switch',
@@ -15,11 +16,14 @@ export const COMMAND_IDS = [
   'blueGreen.shell',
   'blueGreen.showConf',
   'blueGreen.copy',
+  'blueGreen.copyImage',
+  'blueGreen.copyCommit',
   'blueGreen.remove',
   'blueGreen.createConfiguration',
   'blueGreen.addHost',
   'blueGreen.removeHost',
   'blueGreen.refresh',
+  'blueGreen.refreshAll',
 ] as const;
 export type CommandId = (typeof COMMAND_IDS)[number];
 

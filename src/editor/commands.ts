@@ -16,29 +16,34 @@ import {
   withProgress,
 } from './actions';
 import { COMMAND_IDS, type CommandId } from './commandIds';
-import type { ServiceInFile } from './configEditing';
+import { ServiceInFile } from './configEditing';
 import { createConfiguration } from './createConfiguration';
 import { loadEngine } from './engineLoader';
+import type { Origin } from './history';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
-import { pickHost } from './pickHost';
+import { pickHost, pickOneOf } from './pickHost';
 import { openShellTerminal } from './shellTerminal';
-import type { TreeNode } from './shownRows';
+import { TreeNode } from './shownRows';
 import { drill, repair } from './repair';
 import { personHere } from './runner';
 import { runTitle } from './runText';
 import type { RunRecord } from './runs';
-import { chooseTarget, chooseTargetNamed, reloadTarget, type Target } from './target';
+import { chooseTarget, chooseTargetNamed, readTarget, reloadTarget, type Target } from './target';
 import type { Row } from './treeRows';
 
 /** What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a code lens. */
-type Argument = vscode.Uri | Row | ServiceInFile | undefined;
+type Argument = vscode.Uri | TreeNode | ServiceInFile | undefined;
 type Command = (app: Parts, argument: Argument) => Promise<void>;
 
-/** Every command, in one place. A missing or misspelt one does not compile. */
+/**
+ * Every command, in one place. A missing or misspelt one does not compile. VS Code hands the row that has the focus to
+ * the buttons in the title of a view as well: those that are about no row have commands of their own.
+ */
 const COMMANDS: Readonly<Record<CommandId, Command>> = {
   'blueGreen.deploy': deploy,
+  'blueGreen.deployFromTitle': (app) => deploy(app, undefined),
   'blueGreen.plan': plan,
   'blueGreen.rollback': rollback,
   'blueGreen.switch': switchTo,
@@ -53,11 +58,14 @@ const COMMANDS: Readonly<Record<CommandId, Command>> = {
   'blueGreen.shell': shell,
   'blueGreen.showConf': showConf,
   'blueGreen.copy': copy,
+  'blueGreen.copyImage': (app, argument) => copySlot(app, argument, ({ image }) => image),
+  'blueGreen.copyCommit': (app, argument) => copySlot(app, argument, ({ commit }) => commit),
   'blueGreen.remove': remove,
   'blueGreen.createConfiguration': configure,
   'blueGreen.addHost': addHost,
   'blueGreen.removeHost': removeHost,
   'blueGreen.refresh': refresh,
+  'blueGreen.refreshAll': (app) => refresh(app, undefined),
 };
 
 /** Registers all commands. Each exists from then on; one that cannot do its work says why. */
@@ -95,7 +103,6 @@ async function chooseDeployment(
   purpose: HostPurpose,
   argument: Argument,
 ): Promise<{ target: Target; host: string } | undefined> {
-  const row = isRow(argument) ? argument : undefined;
   const target = await targetOf(argument);
   if (target === undefined) {
     return undefined;
@@ -104,22 +111,21 @@ async function chooseDeployment(
     purpose === 'deploy'
       ? t('Blue-Green: deploy {0} to…', target.service.name)
       : t('Blue-Green: plan {0} for…', target.service.name);
-  const host = row?.host ?? (await chooseHost(app, purpose, title, target));
+  const host = rowOf(argument)?.host ?? (await chooseHost(app, purpose, title, target));
   return host === undefined ? undefined : { target, host };
 }
 
 function targetOf(argument: Argument): Promise<Target | undefined> {
-  if (isServiceInFile(argument)) {
-    return reloadTarget({ folder: path.dirname(argument.file.fsPath), dockerfile: undefined }, argument.inFile);
+  if (argument instanceof ServiceInFile) {
+    return reloadTarget(originOf(argument), argument.name);
   }
-  return isRow(argument) && argument.kind === 'service'
-    ? chooseTargetNamed(argument.service)
-    : chooseTarget(fileOf(argument));
+  const row = rowOf(argument);
+  return row?.kind === 'service' ? chooseTargetNamed(row.service) : chooseTarget(fileOf(argument));
 }
 
 async function rollback(app: Parts, argument: Argument): Promise<void> {
   const chosen =
-    (isServiceInFile(argument) ? await chooseHostOf(app, argument) : serviceOf(app, argument)) ??
+    (argument instanceof ServiceInFile ? await chooseHostOf(app, argument) : serviceOf(app, argument)) ??
     (await chooseService(
       app,
       t('Blue-Green: roll back'),
@@ -133,13 +139,13 @@ async function rollback(app: Parts, argument: Argument): Promise<void> {
 
 /** Where a service that a file names is to be rolled back. Throws `cancelled` when the question is dismissed. */
 async function chooseHostOf(app: Parts, argument: ServiceInFile): Promise<ServiceOnHost> {
-  const target = await targetOf(argument);
-  const title = t('Blue-Green: roll back {0} on…', argument.inFile);
-  const host = target && (await chooseHost(app, 'rollback', title, target));
+  const target = await readTarget(originOf(argument), argument.name);
+  const title = t('Blue-Green: roll back {0} on…', argument.name);
+  const host = await chooseHost(app, 'rollback', title, target);
   if (host === undefined) {
     throw cancelledError();
   }
-  return serviceOnHost(app, host, argument.inFile);
+  return serviceOnHost(app, host, argument.name);
 }
 
 async function switchTo(app: Parts, argument: Argument): Promise<void> {
@@ -154,14 +160,15 @@ async function switchTo(app: Parts, argument: Argument): Promise<void> {
 }
 
 async function repairRow(app: Parts, argument: Argument): Promise<void> {
-  const host = isRow(argument) ? argument.host : await chooseKnownHost(app, t('Blue-Green: repair'));
+  const row = rowOf(argument);
+  const host = row?.host ?? (await chooseKnownHost(app, t('Blue-Green: repair')));
   if (host !== undefined) {
-    await repair(app, host, isRow(argument) && argument.kind === 'service' ? argument.service : undefined);
+    await repair(app, host, row?.kind === 'service' ? row.service : undefined);
   }
 }
 
 async function drillRow(app: Parts, argument: Argument): Promise<void> {
-  const host = isRow(argument) ? argument.host : await chooseKnownHost(app, t('Blue-Green: would it come back?'));
+  const host = rowOf(argument)?.host ?? (await chooseKnownHost(app, t('Blue-Green: would it come back?')));
   if (host !== undefined) {
     await drill(app, host);
   }
@@ -213,8 +220,9 @@ async function chooseRun(runs: readonly RunRecord[], title: string, none: Deploy
 }
 
 async function showLogs(app: Parts, argument: Argument): Promise<void> {
-  if (isRow(argument) && argument.kind === 'proxy') {
-    const { host } = argument;
+  const row = rowOf(argument);
+  if (row?.kind === 'proxy') {
+    const { host } = row;
     app.logs.show(host, `${PROXY_CONTAINER} @ ${hostLabel(host)}`, [PROXY_CONTAINER]);
     return;
   }
@@ -267,8 +275,9 @@ async function restart(app: Parts, argument: Argument): Promise<void> {
 }
 
 async function shell(app: Parts, argument: Argument): Promise<void> {
-  if (isRow(argument) && argument.kind === 'proxy') {
-    openShellTerminal(app.hosts, argument.host, PROXY_CONTAINER);
+  const row = rowOf(argument);
+  if (row?.kind === 'proxy') {
+    openShellTerminal(app.hosts, row.host, PROXY_CONTAINER);
     return;
   }
   const chosen = await chooseSlot(app, t('Blue-Green: open a shell'), argument, (slot) => slot.state === 'running');
@@ -294,8 +303,18 @@ async function showConf(app: Parts, argument: Argument): Promise<void> {
 
 /** Copies what a row stands for: a host, a service, a container, or a message. */
 async function copy(_app: Parts, argument: Argument): Promise<void> {
-  if (isRow(argument)) {
-    await vscode.env.clipboard.writeText(copiedText(argument));
+  const row = rowOf(argument);
+  if (row !== undefined) {
+    await vscode.env.clipboard.writeText(copiedText(row));
+  }
+}
+
+/** Copies something of what runs in a slot, as last seen. */
+async function copySlot(app: Parts, argument: Argument, what: (slot: SlotState) => string | undefined): Promise<void> {
+  const slot = serviceOf(app, argument)?.service.slots.find(({ name }) => name === slotOf(argument));
+  const text = slot && what(slot);
+  if (text !== undefined) {
+    await vscode.env.clipboard.writeText(text);
   }
 }
 
@@ -329,12 +348,13 @@ async function site(app: Parts, argument: Argument): Promise<void> {
 }
 
 async function remove(app: Parts, argument: Argument): Promise<void> {
-  if (isRow(argument) && argument.kind === 'proxy') {
-    await removeWith(app, argument.host, t('Remove the proxy from {0}?', hostLabel(argument.host)), {
+  const row = rowOf(argument);
+  if (row?.kind === 'proxy') {
+    await removeWith(app, row.host, t('Remove the proxy from {0}?', hostLabel(row.host)), {
       detail: t('Its container and the network are removed. Services must be removed first.'),
       work: async (signal) => {
         const { removeProxy } = await loadEngine();
-        return app.hosts.use(argument.host, signal, (host) => removeProxy(host, signal));
+        return app.hosts.use(row.host, signal, (host) => removeProxy(host, signal));
       },
     });
     return;
@@ -386,7 +406,7 @@ function configure(app: Parts, argument: Argument): Promise<void> {
 }
 
 async function addHost(app: Parts): Promise<void> {
-  const host = await pickHost(t('Blue-Green: add a host'), app.hostList, { last: undefined, configured: [] }, true);
+  const host = await pickHost(t('Blue-Green: add a host'), app.hostList, { last: undefined, configured: [] });
   if (host !== undefined) {
     await app.hostList.add(host);
     await app.tree.reveal(host);
@@ -398,18 +418,19 @@ async function removeHost(app: Parts, argument: Argument): Promise<void> {
   if (hosts.length === 0) {
     throw new DeployError('usage', t('There is no host in the list.'));
   }
-  const host = isRow(argument)
-    ? argument.host
-    : await vscode.window.showQuickPick(hosts, { title: t('Blue-Green: remove a host from the list') });
+  const host = rowOf(argument)?.host ?? (await pickOneOf(hosts, t('Blue-Green: remove a host from the list')));
   if (host !== undefined) {
     await app.hostList.remove(host);
-    app.hosts.forget(host);
   }
 }
 
 function refresh(app: Parts, argument: Argument): Promise<void> {
-  app.tree.refresh(isRow(argument) ? argument.host : undefined);
+  app.tree.refresh(rowOf(argument)?.host);
   return Promise.resolve();
+}
+
+function originOf({ file }: ServiceInFile): Origin {
+  return { folder: path.dirname(file.fsPath), dockerfile: undefined };
 }
 
 function fileOf(argument: Argument): vscode.Uri | undefined {
@@ -418,11 +439,12 @@ function fileOf(argument: Argument): vscode.Uri | undefined {
 
 /** The service that a row stands for, as last seen. */
 function serviceOf(app: Parts, argument: Argument): ServiceOnHost | undefined {
-  if (!isRow(argument) || (argument.kind !== 'service' && argument.kind !== 'slot')) {
+  const row = rowOf(argument);
+  if (row?.kind !== 'service' && row?.kind !== 'slot') {
     return undefined;
   }
-  const { host } = argument;
-  const service = app.hosts.lastState(host)?.services.find((it) => it.name === argument.service);
+  const { host } = row;
+  const service = app.hosts.lastState(host)?.services.find((it) => it.name === row.service);
   return service && { host, service };
 }
 
@@ -456,24 +478,14 @@ async function chooseSlot(
 }
 
 function slotOf(argument: Argument): SlotName | undefined {
-  return isRow(argument) && argument.kind === 'slot' ? argument.slot : undefined;
+  const row = rowOf(argument);
+  return row?.kind === 'slot' ? row.slot : undefined;
+}
+
+function rowOf(argument: Argument): Row | undefined {
+  return argument instanceof TreeNode ? argument.row : undefined;
 }
 
 function toArgument(value: unknown): Argument {
-  if (value instanceof vscode.Uri) {
-    return value;
-  }
-  return isNode(value) ? value.row : isServiceInFile(value) ? value : undefined;
-}
-
-function isServiceInFile(value: unknown): value is ServiceInFile {
-  return typeof value === 'object' && value !== null && 'file' in value && 'inFile' in value;
-}
-
-function isNode(value: unknown): value is TreeNode {
-  return typeof value === 'object' && value !== null && 'row' in value && isRow(value.row);
-}
-
-function isRow(value: unknown): value is Row {
-  return typeof value === 'object' && value !== null && 'kind' in value && 'host' in value && 'context' in value;
+  return value instanceof vscode.Uri || value instanceof TreeNode || value instanceof ServiceInFile ? value : undefined;
 }

@@ -13,9 +13,11 @@ const CONFIG_FILES: vscode.DocumentSelector = { scheme: 'file', pattern: CONFIG_
 const MAX_DOCKERFILES = 50;
 
 /** A service as a code lens names it to a command. */
-export interface ServiceInFile {
-  readonly file: vscode.Uri;
-  readonly inFile: string;
+export class ServiceInFile {
+  constructor(
+    readonly file: vscode.Uri,
+    readonly name: string,
+  ) {}
 }
 
 /**
@@ -42,7 +44,7 @@ export class ConfigEditing
     const { servicePlaces } = await loadEngine();
     return servicePlaces(document.getText()).flatMap(({ name, offset }) => {
       const at = document.positionAt(offset);
-      const argument: ServiceInFile = { file: document.uri, inFile: name };
+      const argument = new ServiceInFile(document.uri, name);
       const lens = (title: string, command: CommandId): vscode.CodeLens =>
         new vscode.CodeLens(new vscode.Range(at, at), { title, command, arguments: [argument] });
       return [
@@ -99,11 +101,11 @@ export class ConfigEditing
     }
     if (at.length === 2 && isKey) {
       const lines = this.hostList.all().flatMap((host) => this.aboutService(host, service));
-      return new vscode.Hover(lines.length === 0 ? t('Not seen on a host yet.') : lines);
+      return hoverOf(lines.length === 0 ? [t('Not seen on a host yet.')] : lines);
     }
     if (key === 'hosts' && typeof index === 'number') {
       const host = text.slice(word.offset + 1, word.offset + word.length - 1);
-      return new vscode.Hover(this.aboutHost(host));
+      return hoverOf([this.aboutHost(host)]);
     }
     return undefined;
   }
@@ -142,6 +144,11 @@ export class ConfigEditing
         : t('{0}: {1} is live, release {2}', hostLabel(host), live.name, live.release ?? '?'),
     ];
   }
+}
+
+/** Lines as they are: what a host says of itself is no Markdown. */
+function hoverOf(lines: readonly string[]): vscode.Hover {
+  return new vscode.Hover(lines.map((line) => new vscode.MarkdownString().appendText(line)));
 }
 
 /** Names that Dockerfiles of the file's folder and below would get without a configuration. */

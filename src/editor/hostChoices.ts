@@ -12,8 +12,6 @@ export function hostChoices(from: {
   readonly configured: readonly string[];
   readonly known: readonly string[];
   readonly aliases: readonly string[];
-  /** Whether this machine's own Docker is offered. */
-  readonly local: boolean;
 }): HostChoice[] {
   const groups: readonly (readonly [HostChoice['group'], readonly string[]])[] = [
     ['last', from.last === undefined ? [] : [from.last]],
@@ -22,7 +20,7 @@ export function hostChoices(from: {
     ['aliases', from.aliases],
     ['local', [LOCAL_HOST]],
   ];
-  const seen = new Set<string>(from.local ? [] : [LOCAL_HOST]);
+  const seen = new Set<string>();
   return groups.flatMap(([group, hosts]) =>
     hosts.flatMap((host) => {
       if (seen.has(host)) {

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { changesSetting, readSetting, writeHosts } from './settings';
+import { changesSetting, readList, writeHosts } from './settings';
 
 const RECENT_KEY = 'blueGreen.recentHosts';
 const MAX_RECENT = 20;
@@ -19,8 +19,7 @@ export class HostList implements vscode.Disposable {
   }
 
   all(): string[] {
-    const configured = readSetting('hosts', []).filter((host) => typeof host === 'string' && host.trim() !== '');
-    return [...new Set([...configured, ...this.recent()])];
+    return [...new Set([...readList('hosts'), ...this.recent()])];
   }
 
   recent(): string[] {
@@ -29,7 +28,7 @@ export class HostList implements vscode.Disposable {
 
   /** Adds a host to the settings, where it stays until it is taken off the list. */
   async add(host: string): Promise<void> {
-    const configured = readSetting('hosts', []);
+    const configured = readList('hosts');
     if (!configured.includes(host)) {
       await writeHosts([...configured, host]);
     }
@@ -47,7 +46,7 @@ export class HostList implements vscode.Disposable {
       RECENT_KEY,
       this.recent().filter((name) => name !== host),
     );
-    const configured = readSetting('hosts', []);
+    const configured = readList('hosts');
     if (configured.includes(host)) {
       await writeHosts(configured.filter((name) => name !== host));
     }

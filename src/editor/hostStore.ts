@@ -4,7 +4,7 @@ import { cancelledError, DeployError, type HostState, type Questions, throwIfCan
 import { loadEngine } from './engineLoader';
 import { t } from '../l10n';
 import { changesSetting, hostOptions } from './settings';
-import type { HostView } from './treeRows';
+import type { KnownHost } from './treeRows';
 import { formatSeconds } from './units';
 
 /** An unused connection is closed after this many milliseconds. */
@@ -19,7 +19,7 @@ interface Connection {
   opened: Host | undefined;
   users: number;
   idle: NodeJS.Timeout | undefined;
-  /** Its settings have changed: it ends with its last user. */
+  /** Its settings have changed, or its host is no longer listed: it ends with its last user. */
   outdated: boolean;
 }
 
@@ -29,8 +29,8 @@ interface Connection {
  */
 export class HostStore implements vscode.Disposable {
   private readonly connections = new Map<string, Connection>();
-  private readonly views = new Map<string, HostView>();
-  private readonly looks = new Map<string, Promise<HostView>>();
+  private readonly views = new Map<string, KnownHost>();
+  private readonly looks = new Map<string, Promise<KnownHost>>();
   private readonly seenAt = new Map<string, number>();
   private readonly changed = new vscode.EventEmitter<string>();
   private readonly settings: vscode.Disposable;
@@ -40,12 +40,12 @@ export class HostStore implements vscode.Disposable {
   constructor(private readonly questions: Questions) {
     this.settings = vscode.workspace.onDidChangeConfiguration((event) => {
       if (changesSetting(event, 'sshConfigFile', 'knownHostsFile', 'identityFiles')) {
-        this.outdateAll();
+        [...this.connections.keys()].forEach((name) => this.outdate(name));
       }
     });
   }
 
-  view(name: string): HostView {
+  view(name: string): KnownHost {
     return this.views.get(name) ?? { kind: 'unseen' };
   }
 
@@ -80,19 +80,28 @@ export class HostStore implements vscode.Disposable {
    * Looks at a host now. Never throws: a host that cannot be looked at is `offline` with the reason. A look under way
    * serves, unless what it may have missed is wanted too (`anew`).
    */
-  observe(name: string, anew = false): Promise<HostView> {
+  observe(name: string, anew = false): Promise<KnownHost> {
     const running = this.looks.get(name);
     if (running !== undefined) {
       return anew ? running.then(() => this.observe(name)) : running;
     }
-    const look = this.look(name).finally(() => this.looks.delete(name));
+    if (this.view(name).kind !== 'seen') {
+      this.set(name, { kind: 'connecting' });
+    }
+    return this.lookFor(name);
+  }
+
+  /** As `observe`, for a host that was lost: it stays shown as it was until it answers. */
+  lookFor(name: string): Promise<KnownHost> {
+    const look = this.looks.get(name) ?? this.look(name).finally(() => this.looks.delete(name));
     this.looks.set(name, look);
     return look;
   }
 
-  /** Forgets what was seen of a host, so that it is looked at again when it is next shown. */
+  /** Forgets what was seen of a host. Its connection ends with its last user. */
   forget(name: string): void {
     this.views.delete(name);
+    this.outdate(name);
   }
 
   dispose(): void {
@@ -103,10 +112,7 @@ export class HostStore implements vscode.Disposable {
     }
   }
 
-  private async look(name: string): Promise<HostView> {
-    if (this.view(name).kind !== 'seen') {
-      this.set(name, { kind: 'connecting' });
-    }
+  private async look(name: string): Promise<KnownHost> {
     try {
       const { observeHost } = await loadEngine();
       // Opening may wait for a person's answer, so the limit begins when the host is open.
@@ -122,7 +128,7 @@ export class HostStore implements vscode.Disposable {
     }
   }
 
-  private set(name: string, view: HostView): HostView {
+  private set(name: string, view: KnownHost): KnownHost {
     this.views.set(name, view);
     this.changed.fire(name);
     return view;
@@ -167,9 +173,10 @@ export class HostStore implements vscode.Disposable {
     );
   }
 
-  private outdateAll(): void {
-    for (const [name, connection] of this.connections) {
-      this.connections.delete(name);
+  private outdate(name: string): void {
+    const connection = this.connections.get(name);
+    this.connections.delete(name);
+    if (connection !== undefined) {
       connection.outdated = true;
       if (connection.users === 0) {
         this.end(name, connection);

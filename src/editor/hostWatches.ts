@@ -1,4 +1,5 @@
-import { cancelledError } from '../model';
+import { setTimeout as delay } from 'node:timers/promises';
+import { cancelledError, type ErrorCode } from '../model';
 import { loadEngine } from './engineLoader';
 import type { HostStore } from './hostStore';
 
@@ -10,40 +11,49 @@ const AT_LATEST_MS = 2_000;
 /** A watch that ends sooner, in milliseconds, would end again and again: the host is then looked at on demand only. */
 const WORTH_ANOTHER_MS = 5_000;
 
+/** What passes by itself: a host that restarts, its engine, a network that was away. Nobody has to be asked anything. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['host-unreachable', 'docker-unreachable']);
+/** Milliseconds between two tries to reach a lost host: the first pause, and the longest. */
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+interface Watch {
+  readonly abort: AbortController;
+  /** True between two tries to reach a lost host. */
+  isPausing: boolean;
+}
+
 /**
  * Keeps what is known of the open hosts up to date while somebody can see it. The engines say themselves when something
- * changes; a host whose connection breaks is looked at once more, and then shown as it is.
+ * changes; a host that is lost is looked for, less and less often.
  */
 export class HostWatches {
   /** Hosts whose rows are open, each with its watch while the view can be seen. */
-  private readonly open = new Map<string, AbortController | undefined>();
+  private readonly open = new Map<string, Watch | undefined>();
   private visible = false;
 
   constructor(private readonly hosts: HostStore) {}
 
   /** The rows of a host are shown. `anew`: what is known of it has to be looked up first. */
   begin(host: string, anew = false): void {
-    if (!this.open.has(host)) {
-      this.open.set(host, undefined);
-    }
-    if (anew) {
-      // The row may be closed again meanwhile.
-      void this.hosts.observe(host).then(() => this.watch(host));
-    } else {
-      this.watch(host);
+    const watch = this.open.get(host);
+    // Somebody else may have reached a host that is looked for.
+    const isBack = watch?.isPausing === true && this.hosts.view(host).kind === 'seen';
+    if (anew || watch === undefined || isBack) {
+      this.watch(host, anew);
     }
   }
 
   /** A host's row was opened. VS Code keeps the rows of one that was closed: what happened meanwhile is not known. */
   reopen(host: string): void {
     if (!this.open.has(host)) {
-      this.begin(host, true);
+      this.watch(host, true);
     }
   }
 
   /** The rows of a host are no longer shown. */
   end(host: string): void {
-    this.open.get(host)?.abort(cancelledError());
+    this.open.get(host)?.abort.abort(cancelledError());
     this.open.delete(host);
   }
 
@@ -52,14 +62,9 @@ export class HostWatches {
       return;
     }
     this.visible = visible;
-    for (const [host, watch] of this.open) {
-      if (visible) {
-        // What happened while nobody looked is not known.
-        void this.hosts.observe(host).then(() => this.watch(host));
-      } else {
-        this.open.set(host, undefined);
-        watch?.abort(cancelledError());
-      }
+    for (const host of this.open.keys()) {
+      // What happened while nobody looked is not known.
+      this.watch(host, true);
     }
   }
 
@@ -70,25 +75,54 @@ export class HostWatches {
     }
   }
 
-  private watch(host: string): void {
-    const wanted = this.visible && this.open.has(host) && this.open.get(host) === undefined;
-    if (!wanted || this.hosts.view(host).kind !== 'seen') {
-      return;
-    }
-    const watch = new AbortController();
+  /** Begins a watch in the place of the one there is, or none while the view is hidden. */
+  private watch(host: string, anew: boolean): void {
+    this.open.get(host)?.abort.abort(cancelledError());
+    const watch = this.visible ? { abort: new AbortController(), isPausing: false } : undefined;
     this.open.set(host, watch);
-    const begin = Date.now();
-    void this.follow(host, watch.signal).then(async () => {
-      if (this.open.get(host) !== watch) {
+    if (watch !== undefined) {
+      void this.keepUp(host, anew, watch).then(() => {
+        if (this.open.get(host) === watch) {
+          this.open.set(host, undefined);
+        }
+      });
+    }
+  }
+
+  /** Ends when it is aborted, or with a host that only a person can bring back. Never throws. */
+  private async keepUp(host: string, anew: boolean, watch: Watch): Promise<void> {
+    const { signal } = watch.abort;
+    const isOver = (): boolean => signal.aborted;
+    if (anew) {
+      await this.hosts.observe(host);
+    }
+    for (let pause = FIRST_PAUSE_MS; !signal.aborted;) {
+      const view = this.hosts.view(host);
+      if (view.kind === 'seen') {
+        const begin = Date.now();
+        await this.follow(host, signal);
+        if (isOver()) {
+          return;
+        }
+        // The connection broke: say whether the host is still there, and go on if it is.
+        const { kind } = await this.hosts.observe(host, true);
+        if (Date.now() - begin > WORTH_ANOTHER_MS) {
+          pause = FIRST_PAUSE_MS;
+        } else if (kind === 'seen') {
+          return;
+        }
+      } else if (view.kind === 'offline' && PASSING.has(view.error.code)) {
+        watch.isPausing = true;
+        await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
+        watch.isPausing = false;
+        pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
+        if (!isOver()) {
+          await this.hosts.lookFor(host);
+        }
+      } else {
         return;
       }
-      this.open.set(host, undefined);
-      // The connection broke: say whether the host is still there, and go on if it is.
-      await this.hosts.observe(host, true);
-      if (Date.now() - begin > WORTH_ANOTHER_MS) {
-        this.watch(host);
-      }
-    });
+    }
   }
 
   /** Ends with the signal or the connection. Never throws. */

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as vscode from 'vscode';
-import { cancelledError, toDeployError } from '../model';
+import { cancelledError, type ErrorCode, toDeployError } from '../model';
 import { loadEngine } from './engineLoader';
 import type { HostStore } from './hostStore';
 import { t } from '../l10n';
 import { LogBuffer } from './logBuffer';
 import { plainText } from './plainText';
+import { formatLogTime } from './times';
 import { formatSeconds } from './units';
 
 /** Lines of each container from before it was followed. */
@@ -16,6 +17,10 @@ const WRITE_EVERY_MS = 100;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 const MAX_TRIES = 10;
+/** What passes by itself: a network that was away, an engine that restarts. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['host-unreachable', 'docker-unreachable']);
+/** Channels that are kept to be read when they are followed no longer; of more, those shown longest ago go. */
+const MAX_CHANNELS = 20;
 
 interface Following {
   readonly channel: vscode.OutputChannel;
@@ -47,7 +52,10 @@ export class LogChannels implements vscode.Disposable {
       return;
     }
     const channel = this.channels.get(name) ?? vscode.window.createOutputChannel(name, 'log');
+    // The newest last.
+    this.channels.delete(name);
     this.channels.set(name, channel);
+    this.dropOld();
     channel.clear();
     channel.show(true);
     const abort = new AbortController();
@@ -57,6 +65,14 @@ export class LogChannels implements vscode.Disposable {
       this.followings.delete(name);
       this.changed.fire();
     });
+  }
+
+  private dropOld(): void {
+    const ended = [...this.channels].filter(([name]) => !this.followings.has(name));
+    for (const [name, channel] of ended.slice(0, Math.max(0, ended.length - MAX_CHANNELS))) {
+      channel.dispose();
+      this.channels.delete(name);
+    }
   }
 
   stop(name: string): void {
@@ -78,13 +94,13 @@ export class LogChannels implements vscode.Disposable {
   ): Promise<void> {
     const buffer = new LogBuffer();
     const timer = setInterval(() => write(channel, buffer), WRITE_EVERY_MS);
-    const { followLogs } = await loadEngine();
     const width = Math.max(...containers.map((container) => container.length));
     /** Times of the last lines by container: after a loss of the connection the end of the log comes again. */
     const last = new Map<string, string>();
     try {
       for (let tries = 0, pause = FIRST_PAUSE_MS; ;) {
         try {
+          const { followLogs } = await loadEngine();
           await this.hosts.use(host, signal, async (open) => {
             for await (const line of followLogs(open, containers, TAIL, signal)) {
               if (line.time <= (last.get(line.container) ?? '')) {
@@ -94,7 +110,7 @@ export class LogChannels implements vscode.Disposable {
               tries = 0;
               pause = FIRST_PAUSE_MS;
               const source = containers.length === 1 ? '' : ` ${line.container.padEnd(width)} |`;
-              buffer.add(`${line.time.slice(0, 23).replace('T', ' ')}${source} ${plainText(line.text)}`);
+              buffer.add(`${formatLogTime(line.time)}${source} ${plainText(line.text)}`);
             }
           });
         } catch (error) {
@@ -104,7 +120,9 @@ export class LogChannels implements vscode.Disposable {
             return;
           }
           tries += 1;
-          if (code !== 'host-unreachable' || tries > MAX_TRIES) {
+          // What has been followed is missing while it is replaced, or while its engine starts.
+          const isPassing = PASSING.has(code) || (code === 'not-found' && last.size > 0);
+          if (!isPassing || tries > MAX_TRIES) {
             buffer.add([message, hint].filter(Boolean).join(' '));
             return;
           }

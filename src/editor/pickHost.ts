@@ -20,19 +20,14 @@ interface Item extends vscode.QuickPickItem {
 }
 
 /** Asks for a host: a known one, or one that is typed. Undefined when dismissed. */
-export async function pickHost(
-  title: string,
-  hosts: HostList,
-  hints: HostHints,
-  local: boolean,
-): Promise<string | undefined> {
+export async function pickHost(title: string, hosts: HostList, hints: HostHints): Promise<string | undefined> {
   const { CONTEXT_PREFIX, listAliases, listContexts } = await loadEngine();
   const contexts = (await listContexts()).map((name) => `${CONTEXT_PREFIX}${name}`);
   const aliases = [...(await listAliases(hostOptions().sshConfigFile)), ...contexts];
-  const choices = hostChoices({ ...hints, known: hosts.all(), aliases, local });
+  const choices = hostChoices({ ...hints, known: hosts.all(), aliases });
   const items: Item[] = choices.flatMap((choice, index) => {
     const separator = choice.group === choices[index - 1]?.group ? [] : [separatorOf(choice)];
-    return [...separator, itemOf(choice)];
+    return [...separator, itemOf(choice.host)];
   });
   items.push({ label: '', kind: vscode.QuickPickItemKind.Separator });
   items.push({ label: t('$(edit) Enter a Host…'), description: 'user@host', alwaysShow: true, enter: true });
@@ -45,6 +40,12 @@ export async function pickHost(
     return undefined;
   }
   return picked.enter === true ? enterHost(title) : picked.host;
+}
+
+/** Asks for one of these hosts. Undefined when dismissed. */
+export async function pickOneOf(hosts: readonly string[], title: string): Promise<string | undefined> {
+  const picked = await vscode.window.showQuickPick(hosts.map(itemOf), { title, placeHolder: t('Host') });
+  return picked?.host;
 }
 
 async function enterHost(title: string): Promise<string | undefined> {
@@ -73,8 +74,8 @@ function separatorOf(choice: HostChoice): Item {
   return { label: labels[choice.group], kind: vscode.QuickPickItemKind.Separator };
 }
 
-function itemOf(choice: HostChoice): Item {
-  return choice.host === LOCAL_HOST
-    ? { label: t("$(device-desktop) This Machine's Docker"), description: LOCAL_HOST, host: choice.host }
-    : { label: `$(server) ${choice.host}`, host: choice.host };
+function itemOf(host: string): Item {
+  return host === LOCAL_HOST
+    ? { label: t("$(device-desktop) This Machine's Docker"), description: LOCAL_HOST, host }
+    : { label: `$(server) ${host}`, host };
 }

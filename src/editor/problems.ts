@@ -17,6 +17,8 @@ const SETTLE_MS = 250;
 export class Problems implements vscode.Disposable {
   private readonly config = vscode.languages.createDiagnosticCollection('blue-green.config');
   private readonly failures = vscode.languages.createDiagnosticCollection('blue-green.deployment');
+  /** The place at which each service's last run failed. */
+  private readonly failed = new Map<string, { readonly uri: vscode.Uri; readonly diagnostic: vscode.Diagnostic }>();
   private readonly found = new Map<string, vscode.Diagnostic[]>();
   private readonly timers = new Map<string, NodeJS.Timeout>();
   private readonly subscriptions: readonly Disposer[];
@@ -28,7 +30,7 @@ export class Problems implements vscode.Disposable {
       vscode.workspace.onDidOpenTextDocument((document) => this.later(document)),
       vscode.workspace.onDidChangeTextDocument(({ document }) => {
         this.later(document);
-        this.failures.delete(document.uri);
+        this.forgetFailures(document.uri);
       }),
       vscode.workspace.onDidCloseTextDocument((document) => this.close(document.uri)),
       vscode.languages.onDidChangeDiagnostics(({ uris }) => uris.forEach((uri) => this.publish(uri))),
@@ -36,8 +38,8 @@ export class Problems implements vscode.Disposable {
     vscode.workspace.textDocuments.forEach((document) => this.later(document));
   }
 
-  /** Marks the place a run failed at, until that file changes or the next run begins. */
-  showFailure(error: NonNullable<DeployResult['error']> | DeployError): void {
+  /** Marks the place a run failed at, until that file changes or the service's next run begins. */
+  showFailure(service: string, error: NonNullable<DeployResult['error']> | DeployError): void {
     if (error.position === undefined) {
       return;
     }
@@ -47,16 +49,32 @@ export class Problems implements vscode.Disposable {
     const text = error.hint === undefined ? error.message : `${error.message}\n${error.hint}`;
     const diagnostic = new vscode.Diagnostic(new vscode.Range(start, end), text, vscode.DiagnosticSeverity.Error);
     diagnostic.source = SOURCE;
-    this.failures.set(vscode.Uri.file(file), [diagnostic]);
+    this.failed.set(service, { uri: vscode.Uri.file(file), diagnostic });
+    this.publishFailures();
   }
 
-  clearFailures(): void {
-    this.failures.clear();
+  clearFailure(service: string): void {
+    this.failed.delete(service);
+    this.publishFailures();
   }
 
   dispose(): void {
     this.timers.forEach((timer) => clearTimeout(timer));
     disposeAll(this.subscriptions);
+  }
+
+  private forgetFailures(changed: vscode.Uri): void {
+    const ended = [...this.failed].filter(([, { uri }]) => uri.toString() === changed.toString());
+    if (ended.length > 0) {
+      ended.forEach(([service]) => this.failed.delete(service));
+      this.publishFailures();
+    }
+  }
+
+  private publishFailures(): void {
+    this.failures.clear();
+    // Entries of one file are put together by VS Code.
+    this.failures.set([...this.failed.values()].map(({ uri, diagnostic }) => [uri, [diagnostic]]));
   }
 
   private later(document: vscode.TextDocument): void {
@@ -88,14 +106,14 @@ export class Problems implements vscode.Disposable {
     this.publish(document.uri);
   }
 
-  /** Shows ours, less those that another source (the schema) marks at the same place. */
+  /** Shows ours, less those that the schema marks at the same place. */
   private publish(uri: vscode.Uri): void {
     const ours = this.found.get(uri.toString());
     if (ours === undefined) {
       return;
     }
-    const others = vscode.languages.getDiagnostics(uri).filter((it) => it.source !== SOURCE);
-    const wanted = ours.filter((mine) => !others.some((other) => other.range.intersection(mine.range) !== undefined));
+    const schema = vscode.languages.getDiagnostics(uri).filter(({ source = '' }) => /^jsonc?$/.test(source));
+    const wanted = ours.filter(({ range }) => schema.every((said) => said.range.intersection(range)?.isEmpty ?? true));
     // Setting what is set already would fire the event that leads here, for ever.
     if (JSON.stringify(wanted) !== JSON.stringify(this.config.get(uri) ?? [])) {
       this.config.set(uri, wanted);

@@ -4,12 +4,25 @@ import { withProgress } from './actions';
 import { loadEngine } from './engineLoader';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
+import type { HostState } from '../model';
 import type { Parts } from './parts';
 import { personHere } from './runner';
 
-/** Ends every unusual state that needs no person, of one service or of the whole host, and says what was done. */
+/**
+ * Ends every unusual state that needs no person, of one service or of the whole host, after the person was told which
+ * are known and has agreed. Says what was done.
+ */
 export async function repair(app: Parts, host: string, service: string | undefined): Promise<void> {
   const name = service ?? hostLabel(host);
+  const yes = t('Repair');
+  const question = service === undefined ? t('Repair {0}?', name) : t('Repair {0} on {1}?', service, hostLabel(host));
+  const detail = [
+    ...repairable(app.hosts.lastState(host), service),
+    t('What an interrupted run has left is ended or removed. A slot that serves is not touched.'),
+  ].join('\n');
+  if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, yes)) !== yes) {
+    return;
+  }
   try {
     const { repaired, failed, left } = await withProgress(t('Repairing {0}…', name), async (signal) => {
       const { repairHost } = await loadEngine();
@@ -27,6 +40,15 @@ export async function repair(app: Parts, host: string, service: string | undefin
   } finally {
     app.tree.refresh(host);
   }
+}
+
+/** What a repair would end of what was last seen, a sentence each. */
+function repairable(state: HostState | undefined, only: string | undefined): string[] {
+  const services = state?.services.filter(({ name }) => only === undefined || only === name) ?? [];
+  const ofHost = only === undefined ? (state?.findings ?? []) : [];
+  return [...ofHost, ...services.flatMap(({ findings }) => findings)]
+    .filter(({ remedy }) => remedy === 'repair')
+    .map(({ text }) => text);
 }
 
 /** Says whether everything comes back when the host restarts now. Nothing is touched. */

@@ -3,7 +3,7 @@ import { msLeft, type StageSnapshot } from '../engine/snapshot';
 import type { DeployEvent, DeployResult, ServiceState } from '../model';
 import { STAGES } from '../model';
 import type { KeptRun, RunKind, RunPhase } from './history';
-import { hostLabel } from '../hostNames';
+import { hostLabel, liveSentence } from '../hostNames';
 import { t } from '../l10n';
 import { stageName } from '../stageNames';
 import { plainText } from './plainText';
@@ -51,19 +51,36 @@ export function runningText(run: KeptRun, phase: RunPhase): string {
   return `${kindText(run.kind)}: ${what}`;
 }
 
-/** What the status bar says of a service: what is done with it, else what is live. `seen`: the service as it was seen since. */
-export function statusBarText(run: KeptRun, phase: RunPhase, seen: Pick<ServiceState, 'live'> | undefined): string {
+/**
+ * What is known of a service from a look at its host after its last run. `unknown`: there was none; `offline`: the host
+ * did not answer; `absent`: it is no longer there.
+ */
+export type SeenSince = 'unknown' | 'offline' | 'absent' | Pick<ServiceState, 'live'>;
+
+/** What the status bar says of a service: what is done with it, else what is live. */
+export function statusBarText(run: KeptRun, phase: RunPhase, seen: SeenSince): { text: string; spoken: string } {
+  const { service, host, snapshot } = run;
+  const icon = (id: string, words: string, spoken = words): { text: string; spoken: string } => ({
+    text: `$(${id}) ${words}`,
+    spoken,
+  });
   if (phase === 'running' || phase === 'asking') {
-    return `$(loading~spin) ${run.service}: ${runningText(run, phase)}`;
+    return icon('loading~spin', `${service}: ${runningText(run, phase)}`);
+  }
+  if (seen === 'absent') {
+    return icon('circle-slash', t('{0}: removed', service));
+  }
+  if (seen === 'offline') {
+    return icon('debug-disconnect', t('{0}: host offline', service));
   }
   // The window was closed while it was under way: how it ended is not known.
-  if (seen === undefined && run.snapshot?.result === undefined) {
-    return `$(warning) ${t('{0}: interrupted', run.service)}`;
+  if (seen === 'unknown' && snapshot?.result === undefined) {
+    return icon('warning', t('{0}: interrupted', service));
   }
-  const live = seen === undefined ? run.snapshot?.result?.live : seen.live;
+  const live = seen === 'unknown' ? snapshot?.result?.live : seen.live;
   return live === undefined
-    ? `$(warning) ${t('{0}: not live', run.service)}`
-    : `$(circle-filled) ${run.service}: ${live}`;
+    ? icon('warning', t('{0}: not live', service))
+    : icon('circle-filled', `${service}: ${live}`, `${service}: ${liveSentence(service, live, host)}`);
 }
 
 function currentStage(run: KeptRun): StageSnapshot | undefined {

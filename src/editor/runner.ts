@@ -208,7 +208,7 @@ export class Runner {
     const signal = (abort ?? new AbortController()).signal;
     const emit: Emit = (event) => runs.fold(id, event);
     const begin = async (): Promise<void> => {
-      problems.clearFailures();
+      problems.clearFailure(service);
       if (kind === 'plan' || readSetting('openPanel', true)) {
         this.parts.panels.show(run, true);
       }
@@ -283,7 +283,7 @@ export class Runner {
       return;
     }
     if (result.error !== undefined) {
-      this.parts.problems.showFailure(result.error);
+      this.parts.problems.showFailure(run.service, result.error);
     }
     const { severity, text, actions } = endMessage(result);
     const labels = actions.map((action) => actionLabel(action));

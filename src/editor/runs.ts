@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
-import type { DeploymentSnapshot } from '../engine/snapshot';
 import { Patience } from '../engine/patience';
 import { foldEvent } from '../engine/snapshot';
 import { cancelledError, type DeployEvent } from '../model';
@@ -160,5 +159,3 @@ export class RunStore implements vscode.Disposable {
     void this.memory.update(HISTORY_KEY, kept.map(forHistory));
   }
 }
-
-export type { DeploymentSnapshot };

@@ -19,6 +19,13 @@ export function readSetting<K extends keyof Settings>(name: K, fallback: Setting
   return vscode.workspace.getConfiguration(SECTION).get<Settings[K]>(name, fallback);
 }
 
+/** A setting that lists something. What VS Code lets a person write in its place, underlined, lists nothing. */
+export function readList(name: 'hosts' | 'identityFiles'): string[] {
+  const value: unknown = readSetting(name, []);
+  const entries: unknown[] = Array.isArray(value) ? value : [];
+  return entries.filter((it): it is string => typeof it === 'string' && it.trim() !== '');
+}
+
 export async function writeHosts(hosts: readonly string[]): Promise<void> {
   await vscode.workspace.getConfiguration(SECTION).update('hosts' satisfies keyof Settings, hosts, true);
 }
@@ -31,7 +38,7 @@ export function changesSetting(event: vscode.ConfigurationChangeEvent, ...names:
 export function hostOptions(): SshOptions {
   const sshConfigFile = expandHome(readSetting('sshConfigFile', ''));
   const knownHostsFile = expandHome(readSetting('knownHostsFile', ''));
-  const identityFiles = readSetting('identityFiles', []).map(expandHome);
+  const identityFiles = readList('identityFiles').map(expandHome);
   return {
     ...(sshConfigFile !== '' && { sshConfigFile }),
     ...(knownHostsFile !== '' && { knownHostsFile }),

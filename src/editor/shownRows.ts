@@ -1,16 +1,21 @@
 import type { Row } from './treeRows';
 
 /** A row that VS Code knows. It stays the same object while its row changes, so that one row can be drawn anew. */
-export interface TreeNode {
-  row: Row;
+export class TreeNode {
   /** Ids of the rows below it as VS Code last got them; undefined while it never asked. */
   shown: readonly string[] | undefined;
+
+  constructor(public row: Row) {}
 }
+
+/** Milliseconds after which an age may read differently. */
+const AGE_STEP_MS = 60_000;
 
 /** The rows of the tree as VS Code has them, so that of a change only the rows that differ are drawn anew. */
 export class ShownRows {
   private readonly nodes = new Map<string, TreeNode>();
   private shownAtTop: readonly string[] | undefined;
+  private ageing: NodeJS.Timeout | undefined;
 
   /**
    * @param below What is to be shown below a row, or at the top.
@@ -40,12 +45,21 @@ export class ShownRows {
     }
   }
 
+  /** While somebody sees the rows, the ages in them go on. */
+  setVisible(visible: boolean): void {
+    clearInterval(this.ageing);
+    this.ageing = visible ? setInterval(() => this.update(), AGE_STEP_MS).unref() : undefined;
+    if (visible) {
+      this.update();
+    }
+  }
+
   find(id: string): TreeNode | undefined {
     return this.nodes.get(id);
   }
 
   nodeOf(row: Row): TreeNode {
-    const node = this.nodes.get(row.id) ?? { row, shown: undefined };
+    const node = this.nodes.get(row.id) ?? new TreeNode(row);
     node.row = row;
     this.nodes.set(row.id, node);
     return node;

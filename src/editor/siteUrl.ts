@@ -1,8 +1,12 @@
 /** Where a service can be visited. Pure. */
 import { LOCAL_HOST } from '../hostNames';
 
+/** A name that one host can have; nginx also takes `*.example.org`, `.example.org`, `_` and regular expressions. */
+const HOST_NAME = /^(?!_$)[\w-]+(\.[\w-]+)*$/;
+
 /**
- * The address of a service: its first host name, or that of the machine. `destination` is the transport's description,
+ * The address of a service: its first host name, or that of the machine, and its path. `route` is the service's, such as
+ * `shop.example/api www.shop.example/api`, `/api` or `*`; `destination` is the transport's description,
  * `user@host:port`; `ports` are those that the proxy publishes.
  */
 export function siteUrl(from: {
@@ -11,10 +15,15 @@ export function siteUrl(from: {
   readonly ports: readonly number[];
   readonly destination: string | undefined;
 }): string {
-  const named = from.route.split(/\s+/).find((name) => name !== '' && !/[*~^_]/.test(name));
+  const routes = from.route.split(/\s+/).map((route) => {
+    const end = route.includes('/') ? route.indexOf('/') : route.length;
+    return { name: route.slice(0, end), path: route.slice(end) };
+  });
+  const named = routes.find(({ name }) => HOST_NAME.test(name));
+  const path = (named ?? routes[0])?.path ?? '';
   const machine = from.host === LOCAL_HOST ? 'localhost' : machineOf(from.destination ?? from.host);
   const port = from.ports.includes(80) ? 80 : (from.ports[0] ?? 80);
-  return `http://${named ?? machine}${port === 80 ? '' : `:${port}`}/`;
+  return `http://${named?.name ?? machine}${port === 80 ? '' : `:${port}`}${path === '' ? '/' : path}`;
 }
 
 function machineOf(destination: string): string {

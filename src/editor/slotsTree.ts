@@ -11,8 +11,8 @@ import { hostRow, type Row, rowsOfHost, rowsOfService, type RunningHere } from '
 
 /**
  * The Slots view: hosts, their services, and each service's slots. A host is looked at when its row is opened, after a
- * deployment to it, and when its engine tells of a change while the view can be seen. Nothing is asked by the clock, and
- * nothing at all while the view is hidden. Of a change only the rows that differ are drawn anew.
+ * deployment to it, and when its engine tells of a change while the view can be seen. Only a host that was lost is asked
+ * by the clock, and none at all while the view is hidden. Of a change only the rows that differ are drawn anew.
  */
 export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<TreeNode | undefined>();
@@ -23,6 +23,8 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
   );
   /** Hosts to look at again when they are next drawn. */
   private readonly stale = new Set<string>();
+  /** Hosts that have a row. */
+  private listed: readonly string[];
   /** What each run's row says now. */
   private readonly shownText = new Map<string, string>();
   private readonly watches: HostWatches;
@@ -36,14 +38,15 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
   ) {
     this.view = vscode.window.createTreeView(SLOTS_VIEW, { treeDataProvider: this, showCollapseAll: true });
     this.watches = new HostWatches(hosts);
+    this.listed = this.names();
     this.subscriptions = [
       this.changed,
       this.view,
       this.watches,
-      hostList.onDidChange(() => this.rows.update()),
+      hostList.onDidChange(() => this.updateList()),
       hosts.onDidChange((host) => this.rows.update(host)),
       runs.onDidChange((run) => this.runChanged(run)),
-      this.view.onDidChangeVisibility(({ visible }) => this.watches.setVisible(visible)),
+      this.view.onDidChangeVisibility(({ visible }) => this.setVisible(visible)),
       this.view.onDidExpandElement(
         ({ element }) => element.row.kind === 'host' && this.watches.reopen(element.row.host),
       ),
@@ -51,7 +54,7 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
         ({ element }) => element.row.kind === 'host' && this.watches.end(element.row.host),
       ),
     ];
-    this.watches.setVisible(this.view.visible);
+    this.setVisible(this.view.visible);
   }
 
   /** Looks at the host again, or at every host whose row is open. */
@@ -113,7 +116,24 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
   }
 
   dispose(): void {
+    this.rows.setVisible(false);
     disposeAll(this.subscriptions);
+  }
+
+  private setVisible(visible: boolean): void {
+    this.watches.setVisible(visible);
+    this.rows.setVisible(visible);
+  }
+
+  /** Hosts came or went. One that has no row any more is let go of. */
+  private updateList(): void {
+    const names = this.names();
+    for (const host of this.listed.filter((name) => !names.includes(name))) {
+      this.watches.end(host);
+      this.hosts.forget(host);
+    }
+    this.listed = names;
+    this.rows.update();
   }
 
   /** What is to be shown below a row, from what is known. */
@@ -149,7 +169,7 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
   private runChanged(run: RunRecord): void {
     if (run.over && run.kind !== 'plan') {
       this.shownText.delete(run.id);
-      this.rows.update();
+      this.updateList();
       // A host that was just out of reach, or not trusted, would only ask the same questions again.
       if (run.snapshot?.result?.error?.code.startsWith('host-') === true) {
         return;

@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { CommandId } from './commandIds';
 import type { HostStore } from './hostStore';
 import { t } from '../l10n';
-import { runTitle, statusBarText } from './runText';
+import { runTitle, type SeenSince, statusBarText } from './runText';
 import { phaseOf, type RunRecord, type RunStore } from './runs';
 
 /**
@@ -47,15 +47,27 @@ export class StatusBar implements vscode.Disposable {
       this.item.hide();
       return;
     }
-    const state = this.looked.has(run.host) ? this.hosts.lastState(run.host) : undefined;
-    const seen = state?.services.find((service) => service.name === run.service);
-    const text = statusBarText(run, phaseOf(run), seen);
+    const { text, spoken } = statusBarText(run, phaseOf(run), this.seenSince(run));
+    const tooltip = [runTitle(run), run.snapshot?.result?.summary].filter(Boolean).join('\n');
     // Most events of a run change nothing here.
-    if (this.item.text !== text) {
+    if (this.item.text !== text || this.item.tooltip !== tooltip) {
       this.item.text = text;
-      this.item.tooltip = [runTitle(run), run.snapshot?.result?.summary].filter(Boolean).join('\n');
+      this.item.tooltip = tooltip;
+      this.item.accessibilityInformation = { label: spoken };
     }
     this.item.show();
+  }
+
+  private seenSince(run: RunRecord): SeenSince {
+    const view = this.looked.has(run.host) ? this.hosts.view(run.host) : undefined;
+    switch (view?.kind) {
+      case 'seen':
+        return view.state.services.find((service) => service.name === run.service) ?? 'absent';
+      case 'offline':
+        return 'offline';
+      default:
+        return 'unknown';
+    }
   }
 }
 

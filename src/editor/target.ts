@@ -1,6 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { DeployError, type ServiceConfig } from '../model';
+import { DeployError, type ServiceConfig, toDeployError } from '../model';
 import { distinguish, wholePath } from './distinguish';
 import { CONFIG_GLOB, CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
@@ -13,7 +13,11 @@ export interface Target {
   readonly origin: Origin;
 }
 
-const MAX_FILES = 30;
+/** What the workspace holds, and why a file of it says nothing: one that is broken does not hide the others. */
+export interface Findings {
+  readonly targets: readonly Target[];
+  readonly failures: readonly { readonly file: string; readonly error: DeployError }[];
+}
 
 /**
  * Finds what the person wants to deploy: the file they clicked on, the one in front of them, or what the workspace
@@ -22,12 +26,18 @@ const MAX_FILES = 30;
  */
 export async function chooseTarget(resource: vscode.Uri | undefined): Promise<Target | undefined> {
   mustBeTrusted();
+  await saveEdited(isDescription);
   const file = resource ?? activeFile();
   if (file !== undefined) {
     return targetOfFile(file.fsPath);
   }
-  const targets = await targetsOfWorkspace();
-  return pickTarget(targets);
+  const found = await findTargets();
+  if (found.targets.length + found.failures.length === 0) {
+    throw new DeployError('usage', t('There is no Dockerfile in this workspace.'), {
+      hint: t('Write one, or open the folder that holds it.'),
+    });
+  }
+  return pickTarget(found);
 }
 
 /** The service of that name in this workspace. Throws `usage` when it is not there, or there are several. */
@@ -43,22 +53,38 @@ export async function targetNamed(service: string): Promise<Target> {
 
 /** The same for one who can be asked which is meant. Undefined when they dismiss the question. */
 export async function chooseTargetNamed(service: string): Promise<Target | undefined> {
-  return pickTarget(await targetsNamed(service));
+  return pickTarget({ targets: await targetsNamed(service), failures: [] });
 }
 
 async function targetsNamed(service: string): Promise<[Target, ...Target[]]> {
   mustBeTrusted();
-  const [found, ...others] = (await targetsOfWorkspace()).filter((target) => target.service.name === service);
+  await saveEdited(isDescription);
+  const { targets, failures } = await findTargets();
+  const [found, ...others] = targets.filter((target) => target.service.name === service);
   if (found === undefined) {
-    throw new DeployError('usage', t('{0} is not in this workspace.', service), {
-      hint: t('Open the folder that it is built from.'),
-    });
+    // It may well be in a file that cannot be read.
+    throw (
+      failures[0]?.error ??
+      new DeployError('usage', t('{0} is not in this workspace.', service), {
+        hint: t('Open the folder that it is built from.'),
+      })
+    );
   }
   return [found, ...others];
 }
 
-/** Reads a service's configuration again, for repeating a run. */
+/** Saves what of a service is edited and not saved, as a debugger does, and reads its configuration again. */
 export async function reloadTarget(origin: Origin, service: string): Promise<Target> {
+  mustBeTrusted();
+  await saveEdited((file) => isInside(file, origin.folder));
+  const target = await readTarget(origin, service);
+  const { dockerfile, context } = target.service.build;
+  await saveEdited((file) => file === dockerfile || isInside(file, context));
+  return target;
+}
+
+/** Reads a service's configuration as it is on disk. */
+export async function readTarget(origin: Origin, service: string): Promise<Target> {
   mustBeTrusted();
   const { loadConfig } = await loadEngine();
   const { services } = await loadConfig(origin.folder, {
@@ -84,25 +110,51 @@ function mustBeTrusted(): void {
 
 function activeFile(): vscode.Uri | undefined {
   const uri = vscode.window.activeTextEditor?.document.uri;
-  const name = uri === undefined ? '' : path.basename(uri.fsPath);
-  return uri?.scheme === 'file' && (DOCKERFILE_NAME.test(name) || name === CONFIG_NAME) ? uri : undefined;
+  return uri?.scheme === 'file' && isDescription(uri.fsPath) ? uri : undefined;
+}
+
+/** Whether a file says what is to be deployed. */
+function isDescription(file: string): boolean {
+  const name = path.basename(file);
+  return DOCKERFILE_NAME.test(name) || name === CONFIG_NAME;
+}
+
+function isInside(file: string, folder: string): boolean {
+  const below = path.relative(folder, file);
+  return !below.startsWith('..') && !path.isAbsolute(below);
+}
+
+/** What is read and built is what stands on disk: changes that are not saved would be left out silently. */
+async function saveEdited(isWanted: (file: string) => boolean): Promise<void> {
+  for (const document of vscode.workspace.textDocuments) {
+    const { isDirty, uri } = document;
+    if (isDirty && uri.scheme === 'file' && isWanted(uri.fsPath) && !(await document.save())) {
+      throw new DeployError(
+        'usage',
+        t('{0} has changes that could not be saved.', vscode.workspace.asRelativePath(uri)),
+        {
+          hint: t('Save or revert them, then try again.'),
+        },
+      );
+    }
+  }
 }
 
 async function targetOfFile(file: string): Promise<Target | undefined> {
   if (path.basename(file) === CONFIG_NAME) {
-    return pickTarget(await targetsOfFolder(path.dirname(file)));
+    return pickTarget({ targets: await targetsOfFolder(path.dirname(file)), failures: [] });
   }
   const folder = await configFolderOf(file);
   const { loadConfig, serviceForDockerfile } = await loadEngine();
   if (folder === undefined) {
     const origin = { folder: path.dirname(file), dockerfile: file };
     const { services } = await loadConfig(origin.folder, { overrides: { dockerfile: file } });
-    return services[0] && { service: services[0], origin };
+    return services[0] && reloadTarget(origin, services[0].name);
   }
   const loaded = await loadConfig(folder, { overrides: {}, purpose: 'look' });
   const service = serviceForDockerfile(loaded, file);
   if (service === undefined) {
-    return pickTarget(await targetsOfFolder(folder));
+    return pickTarget({ targets: await targetsOfFolder(folder), failures: [] });
   }
   const named = loaded.services.some(
     (it) => it.name === service.name && it.build.dockerfile === service.build.dockerfile,
@@ -134,38 +186,55 @@ export function openFolders(): readonly vscode.WorkspaceFolder[] {
   return folders;
 }
 
-export async function targetsOfWorkspace(): Promise<Target[]> {
-  const found = (await Promise.all(openFolders().map((folder) => targetsOfWorkspaceFolder(folder)))).flat();
+/** Everything that the folders hold which are open. Throws `usage` when none is. */
+export async function findTargets(): Promise<Findings> {
+  const found = await Promise.all(openFolders().map((folder) => findInFolder(folder)));
   // A folder inside another one that is open as well is searched twice.
-  const targets = [
-    ...new Map(found.map((target) => [JSON.stringify([target.service.name, target.origin]), target])).values(),
+  const once = <T>(all: readonly T[], key: (one: T) => unknown): T[] => [
+    ...new Map(all.map((one) => [JSON.stringify(key(one)), one])).values(),
   ];
-  if (targets.length === 0) {
-    throw new DeployError('usage', t('There is no Dockerfile in this workspace.'), {
-      hint: t('Write one, or open the folder that holds it.'),
-    });
-  }
-  return targets;
+  return {
+    targets: once(
+      found.flatMap(({ targets }) => targets),
+      ({ service, origin }) => [service.name, origin],
+    ),
+    failures: once(
+      found.flatMap(({ failures }) => failures),
+      ({ file }) => file,
+    ),
+  };
 }
 
 /** The services of each bluegreen.json; where there is none, a service for each Dockerfile. */
-async function targetsOfWorkspaceFolder(folder: vscode.WorkspaceFolder): Promise<Target[]> {
+async function findInFolder(folder: vscode.WorkspaceFolder): Promise<Findings> {
   const find = (glob: string): Thenable<vscode.Uri[]> =>
-    vscode.workspace.findFiles(new vscode.RelativePattern(folder, glob), SKIPPED_GLOB, MAX_FILES);
+    vscode.workspace.findFiles(new vscode.RelativePattern(folder, glob), SKIPPED_GLOB);
   const configs = await find(CONFIG_GLOB);
   if (configs.length > 0) {
-    return (await Promise.all(configs.map((config) => targetsOfFolder(path.dirname(config.fsPath))))).flat();
+    return readEach(configs, (config) => targetsOfFolder(path.dirname(config)));
   }
   const { loadConfig } = await loadEngine();
   const dockerfiles = (await find(DOCKERFILE_GLOB)).filter((uri) => DOCKERFILE_NAME.test(path.basename(uri.fsPath)));
-  const found = await Promise.all(
-    dockerfiles.map(async ({ fsPath: dockerfile }) => {
-      const origin = { folder: path.dirname(dockerfile), dockerfile };
-      const { services } = await loadConfig(origin.folder, { overrides: { dockerfile } });
-      return services.map((service) => ({ service, origin }));
+  return readEach(dockerfiles, async (dockerfile) => {
+    const origin = { folder: path.dirname(dockerfile), dockerfile };
+    const { services } = await loadConfig(origin.folder, { overrides: { dockerfile } });
+    return services.map((service) => ({ service, origin }));
+  });
+}
+
+async function readEach(files: readonly vscode.Uri[], read: (file: string) => Promise<Target[]>): Promise<Findings> {
+  const failures: Findings['failures'][number][] = [];
+  const targets = await Promise.all(
+    files.map(async ({ fsPath: file }) => {
+      try {
+        return await read(file);
+      } catch (error) {
+        failures.push({ file, error: toDeployError(error) });
+        return [];
+      }
     }),
   );
-  return found.flat();
+  return { targets: targets.flat(), failures };
 }
 
 async function targetsOfFolder(folder: string): Promise<Target[]> {
@@ -174,24 +243,34 @@ async function targetsOfFolder(folder: string): Promise<Target[]> {
   return services.map((service) => ({ service, origin: { folder, dockerfile: undefined } }));
 }
 
-async function pickTarget(targets: readonly Target[]): Promise<Target | undefined> {
-  const [first] = targets;
+/** A file that is broken can be chosen as well, and then says why. Throws what is wrong with it. */
+async function pickTarget({ targets, failures }: Findings): Promise<Target | undefined> {
   const places = distinguish(targets, ({ service }) => service.name, placesOf);
+  const choices: (vscode.QuickPickItem & Partial<Target & { error: DeployError }>)[] = [
+    ...targets.map((target, index) => ({
+      label: target.service.name,
+      description: places[index] ?? '',
+      ...target,
+    })),
+    ...failures.map(({ file, error }) => ({
+      label: `$(warning) ${vscode.workspace.asRelativePath(file)}`,
+      description: error.message,
+      error,
+    })),
+  ];
   const chosen =
-    targets.length === 1
-      ? first
-      : (
-          await vscode.window.showQuickPick(
-            targets.map((target, index) => ({
-              label: target.service.name,
-              description: places[index] ?? '',
-              target,
-            })),
-            { title: t('Blue-Green: which service?'), placeHolder: t('Service'), matchOnDescription: true },
-          )
-        )?.target;
+    choices.length === 1
+      ? choices[0]
+      : await vscode.window.showQuickPick(choices, {
+          title: t('Blue-Green: which service?'),
+          placeHolder: t('Service'),
+          matchOnDescription: true,
+        });
+  if (chosen?.error !== undefined) {
+    throw chosen.error;
+  }
   // The list was read leniently; the chosen service must be complete.
-  return chosen && reloadTarget(chosen.origin, chosen.service.name);
+  return chosen?.origin && chosen.service && reloadTarget(chosen.origin, chosen.service.name);
 }
 
 /** Where a service is written down: in short, as a whole, and by the file that names it. */

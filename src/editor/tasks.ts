@@ -1,11 +1,13 @@
 import * as vscode from 'vscode';
-import { DeployError, type DeployResult, EXIT_CODES, toDeployError } from '../model';
+import { cancelledError, DeployError, type DeployResult, EXIT_CODES, throwIfCancelled, toDeployError } from '../model';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
+import { panelState } from './panelState';
 import type { Parts } from './parts';
 import { plainText } from './plainText';
 import { joinSentences, logLine } from './runText';
-import { targetNamed, targetsOfWorkspace } from './target';
+import type { RunRecord } from './runs';
+import { findTargets, targetNamed } from './target';
 
 /** As package.json declares it. */
 export const TASK_TYPE = 'blue-green';
@@ -29,7 +31,7 @@ export function registerTasks(app: Parts): vscode.Disposable {
         return [];
       }
       // A workspace without a service has no tasks; that is nothing to complain about here.
-      const targets = await targetsOfWorkspace().catch(() => []);
+      const { targets } = await findTargets().catch(() => ({ targets: [] }));
       return targets.flatMap(({ service }) =>
         service.hosts.map((host) =>
           toTask(app, { type: TASK_TYPE, action: 'deploy', service: service.name, host }, vscode.TaskScope.Workspace),
@@ -80,6 +82,9 @@ function isDefinition(value: vscode.TaskDefinition): value is Definition {
 class TaskTerminal implements vscode.Pseudoterminal {
   private readonly write = new vscode.EventEmitter<string>();
   private readonly closed = new vscode.EventEmitter<number>();
+  private readonly abort = new AbortController();
+  /** The run that is this task's own. */
+  private run: RunRecord | undefined;
   readonly onDidWrite = this.write.event;
   readonly onDidClose = this.closed.event;
 
@@ -89,27 +94,28 @@ class TaskTerminal implements vscode.Pseudoterminal {
   ) {}
 
   open(): void {
-    void this.run();
+    void this.perform();
   }
 
   close(): void {
-    const { service, host } = this.definition;
-    const run = this.app.runs.activeOn(service, host);
-    if (run !== undefined) {
-      this.app.runs.cancel(run.id);
+    this.abort.abort(cancelledError());
+    if (this.run !== undefined) {
+      this.app.runs.cancel(this.run.id);
     }
   }
 
-  private async run(): Promise<void> {
-    const { service, host } = this.definition;
+  private async perform(): Promise<void> {
     const log = this.app.runs.onEvent(({ run, event }) => {
-      const line = run.service === service && run.host === host ? logLine(event) : undefined;
+      const line = run.id === this.run?.id ? logLine(event) : undefined;
       if (line !== undefined) {
         this.say(line.text);
       }
     });
     try {
       const result = await this.act();
+      if (this.definition.action === 'plan') {
+        this.sayPlan();
+      }
       this.closed.fire(result?.error === undefined ? 0 : EXIT_CODES[result.error.code]);
     } catch (error) {
       const { code, message, hint } = toDeployError(error);
@@ -121,18 +127,37 @@ class TaskTerminal implements vscode.Pseudoterminal {
   }
 
   private async act(): Promise<DeployResult | undefined> {
-    const { action, service, host } = this.definition;
-    const { runner, runs } = this.app;
+    const { service, host } = this.definition;
+    const { runs } = this.app;
+    const begin = await this.prepare();
+    throwIfCancelled(this.abort.signal);
     if (runs.activeOn(service, host) !== undefined) {
       throw new DeployError('locked', t('{0} is being deployed to {1} already.', service, hostLabel(host)));
     }
-    switch (action) {
-      case 'deploy':
-        return runner.deploy(await targetNamed(service), host, true);
-      case 'plan':
-        return runner.plan(await targetNamed(service), host);
-      case 'rollback':
-        return runner.rollback(host, service, await targetNamed(service).catch(() => undefined));
+    const ended = begin();
+    // It began at once, and nothing has happened in it yet.
+    this.run = runs.activeOn(service, host);
+    return ended;
+  }
+
+  /** Finds what the action needs. Throws `usage` or `config` when that is not there. */
+  private async prepare(): Promise<() => Promise<DeployResult | undefined>> {
+    const { action, service, host } = this.definition;
+    const { runner } = this.app;
+    if (action === 'rollback') {
+      const target = await targetNamed(service).catch(() => undefined);
+      return () => runner.rollback(host, service, target);
+    }
+    const target = await targetNamed(service);
+    return () => (action === 'deploy' ? runner.deploy(target, host, true) : runner.plan(target, host));
+  }
+
+  private sayPlan(): void {
+    const run = this.run && this.app.runs.get(this.run.id);
+    if (run !== undefined) {
+      const { plan, warnings } = panelState(run, 'over');
+      plan.forEach(({ label, value }) => this.say(`${label}: ${value}`));
+      warnings.forEach((warning) => this.say(warning));
     }
   }
 

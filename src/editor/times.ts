@@ -3,7 +3,13 @@ import { language } from '../l10n';
 
 /** Time of day with seconds; `at` in milliseconds since the epoch. */
 export function formatTime(at: number): string {
-  return new Date(at).toLocaleTimeString(language(), { hour12: false });
+  return new Date(at).toLocaleTimeString(language(), { hourCycle: 'h23' });
+}
+
+/** Docker's time of a log line, RFC 3339 in UTC, as it is here: `2026-11-27 18:15:03.123`. */
+export function formatLogTime(time: string): string {
+  // Swedish writes times as ISO 8601 does, with a space.
+  return `${new Date(time).toLocaleString('sv')}.${time.slice(20, 23)}`;
 }
 
 const AGES: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [

@@ -6,7 +6,7 @@ import { t } from '../l10n';
 import { formatAge, formatDate } from './times';
 
 /** What is known of a host. */
-export type HostView =
+export type KnownHost =
   | { readonly kind: 'unseen' }
   | { readonly kind: 'connecting' }
   | { readonly kind: 'seen'; readonly state: HostState }
@@ -44,7 +44,7 @@ export type Row = RowBase &
     | { readonly kind: 'message'; readonly host: string }
   );
 
-export function hostRow(host: string, view: HostView, running: readonly RunningHere[] = []): Row {
+export function hostRow(host: string, view: KnownHost, running: readonly RunningHere[] = []): Row {
   const row = quietHostRow(host, view);
   if (running.length === 0) {
     return row;
@@ -54,7 +54,7 @@ export function hostRow(host: string, view: HostView, running: readonly RunningH
   return { ...row, description: text, spoken: `${row.spoken}. ${text}`, icon: { id: 'loading~spin' } };
 }
 
-function quietHostRow(host: string, view: HostView): Row {
+function quietHostRow(host: string, view: KnownHost): Row {
   const label = host === LOCAL_HOST ? t('This machine') : host;
   const base = { kind: 'host', host, id: `host:${host}`, label } as const;
   switch (view.kind) {
@@ -101,7 +101,7 @@ function quietHostRow(host: string, view: HostView): Row {
         ),
         spoken: t('Host {0}, {1}', label, services),
         icon: { id: hostIcon(host) },
-        context: state.findings.some(({ remedy }) => remedy === 'repair') ? 'host.seen.troubled' : 'host.seen',
+        context: isRepairable(state.findings) ? 'host.seen.repairable' : 'host.seen',
         children: 'collapsed',
       };
     }
@@ -124,7 +124,7 @@ function hostIcon(host: string): string {
 }
 
 /** The rows below a host. */
-export function rowsOfHost(host: string, view: HostView, running: readonly RunningHere[]): Row[] {
+export function rowsOfHost(host: string, view: KnownHost, running: readonly RunningHere[]): Row[] {
   if (view.kind === 'offline') {
     const { error } = view;
     const rows = [messageRow(host, 'reason', error.message, 'warning', error.detail)];
@@ -199,7 +199,7 @@ function serviceRow(host: string, service: ServiceState, running: RunningHere | 
   const hosts = service.route === '*' ? '' : service.route;
   const findings = findingsShown(service, running !== undefined);
   const notes = findings.map(({ text }) => text);
-  const troubled = findings.some(({ remedy }) => remedy !== 'nobody');
+  const isTroubled = findings.some(({ remedy }) => remedy !== 'nobody');
   return {
     kind: 'service',
     host,
@@ -217,14 +217,27 @@ function serviceRow(host: string, service: ServiceState, running: RunningHere | 
     icon:
       running !== undefined
         ? { id: 'loading~spin' }
-        : troubled || live === undefined
+        : isTroubled || live === undefined
           ? { id: 'warning', color: 'list.warningForeground' }
           : { id: 'package' },
-    context: ['service', live && 'live', live && idle && 'previous', idle && 'idle', troubled && 'troubled']
-      .filter(Boolean)
-      .join('.'),
+    context: contextOf('service', {
+      live: live !== undefined,
+      previous: live !== undefined && idle,
+      repairable: isRepairable(findings),
+      busy: running !== undefined,
+    }),
     children: 'expanded',
   };
+}
+
+/** What the menus match on: the kind of row, then what is true of it. */
+function contextOf(kind: string, facts: Readonly<Record<string, boolean>>): string {
+  return [kind, ...Object.keys(facts).filter((name) => facts[name] === true)].join('.');
+}
+
+/** Whether a repair ends something of it. What only a person can end it does not. */
+function isRepairable(findings: readonly Finding[]): boolean {
+  return findings.some(({ remedy }) => remedy === 'repair');
 }
 
 /** A service on its first deployment to a host: no container of it exists yet. */
@@ -253,10 +266,10 @@ export function rowsOfService(host: string, service: ServiceState, now: number, 
   const notes = findingsShown(service, isWorkedOn).map(({ code, text }, index) =>
     messageRow(host, `${service.name}:${code}:${index}`, text, 'info'),
   );
-  return [...service.slots.map((slot) => slotRow(host, service, slot, now)), ...notes];
+  return [...service.slots.map((slot) => slotRow(host, service, slot, now, isWorkedOn)), ...notes];
 }
 
-function slotRow(host: string, service: ServiceState, slot: SlotState, now: number): Row {
+function slotRow(host: string, service: ServiceState, slot: SlotState, now: number, isWorkedOn: boolean): Row {
   const state = slotStateText(slot);
   const age = formatAge(slot.createdAt, now);
   const facts = [state, age, slot.commit ?? slot.release, slot.person].filter((part) => part !== undefined);
@@ -278,14 +291,21 @@ function slotRow(host: string, service: ServiceState, slot: SlotState, now: numb
     ),
     spoken: t('Slot {0}, {1}', slot.name, facts.join(', ')),
     icon: slotIcon(slot),
-    context: ['slot', slot.live ? 'live' : 'idle', slot.state === 'running' && 'running'].filter(Boolean).join('.'),
+    context: contextOf('slot', {
+      live: slot.live,
+      idle: !slot.live,
+      running: slot.state === 'running',
+      commit: slot.commit !== undefined,
+      busy: isWorkedOn,
+    }),
     children: 'none',
   };
 }
 
 /** Live or not is told by the shape, which slot by the colour; what is wrong stands before both. */
 function slotIcon(slot: SlotState): RowIcon {
-  if (slot.health === 'unhealthy' || slot.state === 'restarting' || slot.state === 'dead') {
+  const isWell = slot.health !== 'unhealthy' && (slot.state === 'running' || isStopped(slot));
+  if (!isWell) {
     return { id: 'warning', color: 'list.warningForeground' };
   }
   return {
@@ -294,23 +314,19 @@ function slotIcon(slot: SlotState): RowIcon {
   };
 }
 
+function isStopped({ state }: SlotState): boolean {
+  return state === 'exited' || state === 'created';
+}
+
 function slotStateText(slot: SlotState): string {
+  if (slot.state !== 'running') {
+    return slot.live ? [t('live'), slot.state].join(', ') : isStopped(slot) ? t('kept for rollback') : slot.state;
+  }
   const health =
     slot.health === undefined
       ? undefined
       : { healthy: t('healthy'), unhealthy: t('unhealthy'), starting: t('not yet healthy') }[slot.health];
-  if (slot.live) {
-    return [t('live'), health].filter((part) => part !== undefined).join(', ');
-  }
-  switch (slot.state) {
-    case 'running':
-      return t('idle, running');
-    case 'exited':
-    case 'created':
-      return t('kept for rollback');
-    default:
-      return slot.state;
-  }
+  return [slot.live ? t('live') : t('idle, running'), health].filter((part) => part !== undefined).join(', ');
 }
 
 function sentences(...lines: (string | undefined)[]): string {

@@ -30,6 +30,17 @@ step('a host that has been added shows what is on it', async () => {
   await editor.tree('Slots').row(['production', 'uptimer', /^GREEN live/]);
 });
 
+step('the buttons in the title are about no row, whichever has the focus', async () => {
+  await production.serve('GREEN');
+  await editor.openView('Blue-Green');
+  const slots = editor.tree('Slots');
+  await slots.click(['production', 'uptimer']);
+  await editor.viewAction('Deploy…');
+  const { items } = await editor.quickPick(/deploy uptimer to/);
+  assert.ok(items.some(({ label }) => label === 'production'));
+  await editor.dismiss();
+});
+
 step('rolled back from the tree', async () => {
   await production.serve('GREEN');
   await editor.openView('Blue-Green');
@@ -73,6 +84,23 @@ step('a container is restarted from the tree when its question is answered, and 
     (await get(host).catch(() => undefined))?.status === 200 ? true : undefined,
   );
   await editor.output('uptimer BLUE @ production', /(?:serves on port[^]*){3}/);
+});
+
+step('both slots in one log, which goes on with the tree when the engine was restarted', async () => {
+  await production.serve('BLUE');
+  await editor.openView('Blue-Green');
+  const slots = editor.tree('Slots');
+  await slots.row(['production', 'uptimer', /^BLUE live/]);
+  await slots.action(['production', 'uptimer'], /Show Container Logs/);
+  const before = await editor.output('uptimer @ production', /uptimer_BLUE +\| uptimer 1 serves on port/);
+  assert.match(before, /uptimer_GREEN \| uptimer 2 serves on port/);
+  const starts = before.split('uptimer 1 serves on port').length;
+  await Promise.all([host.restartDocker(), slots.row(/^production offline$/)]);
+  await slots.row(['production', 'uptimer', /^BLUE live/]);
+  await editor.until('the log to go on', async () => {
+    const now = await editor.output('uptimer @ production');
+    return now.split('uptimer 1 serves on port').length > starts || undefined;
+  });
 });
 
 step('a shell in the slot', async () => {
@@ -172,7 +200,10 @@ step('what a restart of the host would not bring back is told, and repaired, fro
   await warned.click('Show Details');
   await editor.showTab(/Restart of production/);
   assert.match(await editor.text(), /^uptimer: .*GREEN/m);
-  await slots.menu(['production', 'uptimer'], 'Repair');
+  await slots.menu(['production', 'uptimer'], 'Repair…');
+  const repairing = await editor.dialog('Repair uptimer on production?');
+  assert.match(repairing.detail, /GREEN is live and would not come back/);
+  await repairing.click('Repair');
   const repaired = await editor.notification(/uptimer_GREEN comes back after a restart/);
   assert.equal(repaired.severity, 'info', repaired.text);
   await scene.picture('repaired');

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HostStore } from '../../../src/editor/hostStore';
 import { HostWatches } from '../../../src/editor/hostWatches';
+import { DeployError, type ErrorCode } from '../../../src/model';
 
 /** A host whose engine tells what it is made to tell. */
 class Store {
@@ -12,18 +13,26 @@ class Store {
 
   /** What the engine was asked for by each watch. */
   readonly asked: unknown[] = [];
+  /** Why it cannot be reached. */
+  lost: ErrorCode | undefined;
 
   lastSeenAt(): number {
     return 1_000_500;
   }
 
-  view(): { kind: 'seen' } {
-    return { kind: 'seen' };
+  view(): { kind: string; error?: DeployError } {
+    return this.lost === undefined
+      ? { kind: 'seen' }
+      : { kind: 'offline', error: new DeployError(this.lost, 'It is away.') };
   }
 
-  observe(): Promise<{ kind: 'seen' }> {
+  observe(): Promise<{ kind: string }> {
     this.looks += 1;
-    return Promise.resolve({ kind: 'seen' });
+    return Promise.resolve(this.view());
+  }
+
+  lookFor(): Promise<{ kind: string }> {
+    return this.observe();
   }
 
   use<T>(_name: string, signal: AbortSignal, work: (host: unknown) => Promise<T>): Promise<T> {
@@ -134,4 +143,55 @@ test('a host whose row was closed is no longer watched', async () => {
   await until('the watch ends', () => store.openStreams === 0);
   await delay(100);
   assert.deepEqual([store.looks, store.openStreams], [0, 0]);
+});
+
+test('a host that was lost is looked for while somebody looks, and watched again when it is back', async () => {
+  const store = new Store();
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.setVisible(true);
+  watches.begin('prod');
+  await until('the watch begins', () => store.openStreams === 1);
+  store.lost = 'docker-unreachable';
+  store.streams.at(-1)?.destroy(new Error('The engine restarts.'));
+  await until('it is looked for', () => store.looks === 2);
+  store.lost = undefined;
+  await until('the watch begins again', () => store.openStreams === 1);
+
+  store.lost = 'host-unreachable';
+  store.streams.at(-1)?.destroy(new Error('The network is away.'));
+  await until('one look tells that it is lost', () => store.looks === 4);
+  watches.setVisible(false);
+  await delay(2_500);
+  assert.equal(store.looks, 4, 'hidden');
+  watches.dispose();
+});
+
+test('a host that is looked for is watched at once when somebody else has reached it', async () => {
+  const store = new Store();
+  store.lost = 'host-unreachable';
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.setVisible(true);
+  watches.begin('prod', true);
+  await delay(50);
+  watches.begin('prod');
+  assert.deepEqual([store.looks, store.openStreams], [1, 0], 'its row is drawn, and it is as it was');
+  store.lost = undefined;
+  watches.begin('prod');
+  await until('the watch begins', () => store.openStreams === 1);
+  assert.equal(store.looks, 1);
+  watches.dispose();
+});
+
+test('a host that only a person can bring back is not asked again', async () => {
+  const store = new Store();
+  store.lost = 'host-auth';
+  const watches = new HostWatches(store as unknown as HostStore);
+  watches.setVisible(true);
+  watches.begin('prod', true);
+  await delay(2_500);
+  assert.equal(store.looks, 1);
+  store.lost = undefined;
+  watches.begin('prod');
+  await until('the watch begins', () => store.openStreams === 1);
+  watches.dispose();
 });

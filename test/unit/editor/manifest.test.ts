@@ -32,6 +32,30 @@ test('every command is in the manifest, and every one in the manifest exists', (
   }
 });
 
+test('no button in the title of the view is one of a row: VS Code hands it the row that has the focus', () => {
+  const commandsOf = (menu: string): string[] => (contributes.menus[menu] ?? []).map(({ command }) => command);
+  const shared = commandsOf('view/title').filter((command) => commandsOf('view/item/context').includes(command));
+  assert.deepEqual(shared, []);
+});
+
+test('while a run works on a service, its menus only look at it', () => {
+  const offered = (context: string): string[] => {
+    const items = (contributes.menus['view/item/context'] ?? []).filter(({ when = '' }) =>
+      new RegExp(/viewItem =~ \/(.+)\//.exec(when)?.[1] ?? '').test(context),
+    );
+    return [...new Set(items.map(({ command }) => command.replace('blueGreen.', '')))].sort();
+  };
+  const looks = ['copy', 'openSite', 'showConf', 'showLogs'];
+  assert.deepEqual(offered('service.live.previous.busy'), looks);
+  assert.deepEqual(
+    offered('service.live.previous'),
+    [...looks, 'deploy', 'plan', 'remove', 'repair', 'rollback'].sort(),
+  );
+  const looksAtSlot = ['copy', 'copyCommit', 'copyImage', 'shell', 'showLogs'];
+  assert.deepEqual(offered('slot.idle.running.commit.busy'), looksAtSlot);
+  assert.deepEqual(offered('slot.idle.running.commit'), [...looksAtSlot, 'restart', 'switch'].sort());
+});
+
 test('views and activation', () => {
   assert.deepEqual(
     Object.values(contributes.views)

@@ -38,16 +38,17 @@ test('the tree names kind and stage', () => {
 
 test('the status bar: what is done, what is live, and that a run was interrupted', () => {
   const stopped = fold({ type: 'plan', plan }, { type: 'stage', stage: 'probe', status: 'running' });
-  assert.equal(
-    statusBarText(run({ snapshot: stopped }), 'running', undefined),
-    '$(loading~spin) uptimer: Deploying: Probe',
-  );
+  const textOf = (...args: Parameters<typeof statusBarText>): string => statusBarText(...args).text;
+  assert.equal(textOf(run({ snapshot: stopped }), 'running', 'unknown'), '$(loading~spin) uptimer: Deploying: Probe');
   // Its window was closed: nothing runs any more.
-  assert.equal(statusBarText(run({ snapshot: stopped }), 'over', undefined), '$(warning) uptimer: interrupted');
-  assert.equal(statusBarText(run({ snapshot: stopped }), 'over', { live: 'BLUE' }), '$(circle-filled) uptimer: BLUE');
+  assert.equal(textOf(run({ snapshot: stopped }), 'over', 'unknown'), '$(warning) uptimer: interrupted');
+  assert.equal(textOf(run({ snapshot: stopped }), 'over', { live: 'BLUE' }), '$(circle-filled) uptimer: BLUE');
   const ended = run({ snapshot: fold({ type: 'result', result: good }), over: true });
-  assert.equal(statusBarText(ended, 'over', undefined), '$(circle-filled) uptimer: GREEN');
-  assert.equal(statusBarText(ended, 'over', { live: undefined }), '$(warning) uptimer: not live');
+  assert.equal(textOf(ended, 'over', 'unknown'), '$(circle-filled) uptimer: GREEN');
+  assert.equal(textOf(ended, 'over', { live: undefined }), '$(warning) uptimer: not live');
+  assert.equal(textOf(ended, 'over', 'absent'), '$(circle-slash) uptimer: removed');
+  assert.equal(textOf(ended, 'over', 'offline'), '$(debug-disconnect) uptimer: host offline');
+  assert.equal(statusBarText(ended, 'over', 'unknown').spoken, 'uptimer: GREEN is live at prod.');
 });
 
 test('the message at the end: good, cancelled, failed, failed at a line', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { ShownRows, type TreeNode } from '../../../src/editor/shownRows';
-import { hostRow, type HostView, type Row, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
+import { hostRow, type KnownHost, type Row, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
 import type { ServiceState } from '../../../src/model';
 import { AT, service, slot } from './samples';
 
@@ -55,20 +55,24 @@ class Many {
     return state === undefined ? [] : rowsOfService(row.host, state, AT);
   }
 
-  private view(host: string): HostView {
-    return {
-      kind: 'seen',
-      state: {
-        host,
-        engineVersion: '28.5.2',
-        imageStore: 'layers',
-        platform: 'linux/amd64',
-        proxy: { state: 'running', image: 'nginx:1.30-alpine', nginxVersion: '1.30.6', ports: [80] },
-        services: this.services.get(host) ?? [],
-        findings: [],
-      },
-    };
+  private view(host: string): KnownHost {
+    return seen(this.services.get(host) ?? []);
   }
+}
+
+function seen(services: readonly ServiceState[]): KnownHost {
+  return {
+    kind: 'seen',
+    state: {
+      host: 'prod',
+      engineVersion: '28.5.2',
+      imageStore: 'layers',
+      platform: 'linux/amd64',
+      proxy: { state: 'running', image: 'nginx:1.30-alpine', nginxVersion: '1.30.6', ports: [80] },
+      services,
+      findings: [],
+    },
+  };
 }
 
 function sample(name: string, change: Parameters<typeof slot>[0] = {}): ServiceState {
@@ -102,4 +106,31 @@ test('rows that come or go have their parent drawn, and what nobody opened is le
   closed.shown.children(undefined);
   closed.change('host-1', 'service-2', { slots: [] });
   assert.deepEqual(closed.drawn, [], 'its host is closed');
+});
+
+test('ages go on while somebody sees the rows, each row drawn when its own reads differently', () => {
+  mock.timers.enable({ apis: ['setInterval', 'Date'], now: AT });
+  try {
+    const drawn: string[] = [];
+    const state = sample('shop');
+    const [first] = rowsOfHost('prod', seen([state]), []);
+    assert.ok(first !== undefined);
+    const shown = new ShownRows(
+      (row) => (row === undefined ? [first] : row.kind === 'service' ? rowsOfService('prod', state, Date.now()) : []),
+      (node) => drawn.push(`${node?.row.label ?? 'all'} ${node?.row.description ?? ''}`),
+    );
+    shown.children(undefined).forEach((node) => shown.children(node));
+    shown.setVisible(true);
+    assert.deepEqual(drawn, []);
+    mock.timers.tick(60_000);
+    assert.match(drawn.splice(0).join(), /^BLUE live · 1 min\. ago [^,]*,GREEN kept for rollback · 1 min\. ago [^,]*$/);
+    shown.setVisible(false);
+    mock.timers.tick(600_000);
+    assert.deepEqual(drawn, [], 'nobody looks');
+    shown.setVisible(true);
+    assert.equal(drawn.length, 2);
+    shown.setVisible(false);
+  } finally {
+    mock.timers.reset();
+  }
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostRow, rowsOfHost, rowsOfService, type HostView } from '../../../src/editor/treeRows';
+import { hostRow, rowsOfHost, rowsOfService, type KnownHost } from '../../../src/editor/treeRows';
 import { DeployError, type HostState } from '../../../src/model';
 import { AT, service, slot } from './samples';
 
 const NOW = AT + 3 * 3_600_000;
 
-function seen(change: Partial<HostState> = {}): HostView {
+function seen(change: Partial<HostState> = {}): KnownHost {
   return {
     kind: 'seen',
     state: {
@@ -41,18 +41,24 @@ test('a host shows its services, then the proxy', () => {
     rows.map((row) => `${row.label}: ${row.description}`),
     ['uptimer: BLUE is live', 'Proxy: nginx 1.30.6 · port 80'],
   );
-  assert.equal(rows[0]?.context, 'service.live.previous.idle');
+  assert.equal(rows[0]?.context, 'service.live.previous');
 });
 
 test('a service offers a way back only when a slot is live and another is kept', () => {
   const contextOf = (change: Parameters<typeof service>[0]): string | undefined =>
     rowsOfHost('prod', seen({ services: [service(change)] }), [])[0]?.context;
   assert.equal(contextOf({ slots: [slot()] }), 'service.live');
-  assert.equal(contextOf({ live: undefined, slots: [slot({ live: false })] }), 'service.idle');
+  assert.equal(contextOf({ live: undefined, slots: [slot({ live: false })] }), 'service');
   assert.equal(
     contextOf({ slots: [slot()], findings: [{ code: 'both-up', text: 'Something is odd.', remedy: 'repair' }] }),
-    'service.live.troubled',
+    'service.live.repairable',
   );
+});
+
+test('a repair is offered for what it ends; what only a person can end is warned of alone', () => {
+  const findings = [{ code: 'tls-by-hand', text: 'TLS is served by hand.', remedy: 'person' }] as const;
+  const [row] = rowsOfHost('prod', seen({ services: [service({ findings })] }), []);
+  assert.deepEqual([row?.context, row?.icon.id], ['service.live.previous', 'warning']);
 });
 
 test('an empty host says so and still shows that there is no proxy', () => {
@@ -69,11 +75,29 @@ test('slots: the live one is marked in words, the other says what it is kept for
   assert.deepEqual(
     rows.map((row) => `${row.label} ${row.description} ${row.context}`),
     [
-      'BLUE live · 3 hr. ago · 1a2b3c4 · ada@laptop slot.live.running',
-      'GREEN kept for rollback · 3 hr. ago · 1a2b3c4 · ada@laptop slot.idle',
+      'BLUE live · 3 hr. ago · 1a2b3c4 · ada@laptop slot.live.running.commit',
+      'GREEN kept for rollback · 3 hr. ago · 1a2b3c4 · ada@laptop slot.idle.commit',
     ],
   );
   assert.match(rows[0]?.spoken ?? '', /^Slot BLUE, live/);
+});
+
+test('what is wrong with a slot is said, not only drawn', () => {
+  const said = (change: Parameters<typeof slot>[0]): string => {
+    const [row] = rowsOfService('prod', service({ slots: [slot(change)] }), NOW);
+    assert.ok(
+      row !== undefined && row.spoken.startsWith(`Slot BLUE, ${row.description.split(' · ')[0] ?? ''}, `),
+      row?.spoken,
+    );
+    return `${row.icon.id}: ${row.description.split(' · ')[0] ?? ''}`;
+  };
+  assert.equal(said({ health: 'healthy' }), 'circle-filled: live, healthy');
+  assert.equal(said({ state: 'restarting', health: 'starting' }), 'warning: live, restarting');
+  assert.equal(said({ state: 'paused' }), 'warning: live, paused');
+  assert.equal(said({ live: false, health: 'unhealthy' }), 'warning: idle, running, unhealthy');
+  assert.equal(said({ live: false, health: 'starting' }), 'circle-outline: idle, running, not yet healthy');
+  assert.equal(said({ live: false, state: 'dead' }), 'warning: dead');
+  assert.equal(said({ live: false, state: 'created' }), 'circle-outline: kept for rollback');
 });
 
 test('notes on a service are rows of their own', () => {
@@ -104,12 +128,12 @@ test('what a run of this window has under its hands is no finding', () => {
   ] as const;
   const state = service({ findings });
   assert.deepEqual(
-    rowsOfService('prod', state, NOW, true).map((row) => row.label),
-    ['BLUE', 'GREEN'],
+    rowsOfService('prod', state, NOW, true).map((row) => `${row.label} ${row.context}`),
+    ['BLUE slot.live.running.commit.busy', 'GREEN slot.idle.commit.busy'],
   );
   const [row] = rowsOfHost('prod', seen({ services: [state] }), [{ service: 'uptimer', text: 'Deploying: Probe' }]);
   assert.equal(row?.spoken, 'Service uptimer, Deploying: Probe');
-  assert.doesNotMatch(row.context, /troubled/);
+  assert.equal(row.context, 'service.live.previous.busy');
 });
 
 test('row ids are unique: VS Code refuses a tree that repeats one', () => {
