@@ -11,7 +11,7 @@ import { cleanProxy, confOf, examineProxy, lookAtProxy, sharedByHand, tlsInTheWa
 import { type ReadyProxy, Run } from './context';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
-import { takeLock } from './lock';
+import { withLock } from './lock';
 import { observeHost } from './hostState';
 import { findTemporaryImages, type ServiceView, viewHost } from './observe';
 import { mendStoppedProxy, slotToServe } from './mend';
@@ -134,8 +134,7 @@ async function repairService(
   signal: AbortSignal,
 ): Promise<void> {
   const deployment = newDeploymentId();
-  const lock = await takeLock(host.engine, service, { deployment, person }, note, signal);
-  try {
+  await withLock(host.engine, service, { deployment, person }, note, signal, async (lock) => {
     const emit = (event: DeployEvent): void => {
       if (event.type === 'log' && event.source === 'engine') {
         note(event.text);
@@ -149,15 +148,15 @@ async function repairService(
     const view = await viewService(run);
     describeFrom(run, view);
     await serve(run, proxy, view, note);
+    await run.mustHoldLock();
     const settled = await settle(run, proxy);
     const live = settled.live === undefined ? undefined : settled.slots[settled.live];
     if (live !== undefined && live.restart !== 'unless-stopped' && live.restart !== 'always') {
-      await setRestartPolicy(host.engine, live.id, 'unless-stopped', signal);
+      await run.mustHoldLock();
+      await setRestartPolicy(host.engine, live.id, 'unless-stopped', run.signal);
       note(t('{0} comes back after a restart of the host.', live.name));
     }
-  } finally {
-    await lock.release();
-  }
+  });
 }
 
 /** What the run knows of its service comes from the slot that is to be served. */
@@ -194,7 +193,7 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
     }
     note(t('Started {0}.', container.name));
   }
-  await (isLedByHand ? reloadAsItIs(run, proxy) : switchStage(run, proxy, filled));
+  await (isLedByHand ? reloadAsItIs(run, proxy) : switchStage(run, proxy, filled, view.live));
   note(t('nginx serves {0}.', container.name));
 }
 

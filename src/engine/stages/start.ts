@@ -26,7 +26,7 @@ import type { FilledSlot, ReadyProxy, Run } from '../context';
 import { asideContainer, type ServiceView } from '../observe';
 import { describeService, portOf } from '../release';
 import type { BuiltImage } from './build';
-import { drainSlot } from './drain';
+import { drainSlot, untilTimeout } from './drain';
 
 /** Limit for taking back what this stage did, beyond the container's own grace time, in seconds. */
 const UNDO_GRACE_SECONDS = 2;
@@ -139,7 +139,7 @@ async function stepAside(run: Run, proxy: ReadyProxy, slot: SlotName, view: Serv
   const wasRunning = old.running;
   if (wasRunning) {
     // Left running on purpose ("retire.old": "keep"): somebody may still be connected to it.
-    await drainSlot(run, proxy, { container: old, port: portOf(service, old) }, () => undefined, signal);
+    await drainSlot(run, proxy, old, () => undefined, signal, untilTimeout(service));
     await stopContainer(engine, old.id, service.retire.graceSeconds, signal);
   }
   await renameContainer(engine, old.id, asideContainer(service.name, slot), run.unbroken());
