@@ -2,7 +2,7 @@
  * The frame of every run that changes a host: connection watched, lock held, stages timed, what was done taken back on
  * failure, and one result at the end that names the state the host is in.
  */
-import { sentence } from '../docker/errors';
+import { DockerError, sentence } from '../docker/errors';
 import { liveSentence, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import {
@@ -10,7 +10,9 @@ import {
   type DeployError,
   type DeployResult,
   type Emit,
+  type ErrorCode,
   type ServiceConfig,
+  type Stage,
   throwIfCancelled,
   toDeployError,
 } from '../model';
@@ -26,6 +28,20 @@ import { describeTraffic } from './traffic';
 const LOOK_LIMIT_MS = 20_000;
 /** Limit for taking back one step after a failure, in milliseconds: a switch takes long where it cannot be proven. */
 const UNDO_LIMIT_MS = 120_000;
+
+/** What a refusal of Docker's is in a stage that has no words of its own for it. */
+const CODE_OF_STAGE: Readonly<Record<Stage, ErrorCode>> = {
+  plan: 'docker-unreachable',
+  build: 'build',
+  transfer: 'transfer',
+  proxy: 'proxy',
+  start: 'start',
+  probe: 'start',
+  switch: 'nginx-refused',
+  verify: 'proxy',
+  drain: 'proxy',
+  retire: 'docker-unreachable',
+};
 
 /** Runs `work` in the frame. It returns the name of the release that is live then. Never rejects. */
 export async function conduct(
@@ -69,7 +85,7 @@ export async function conduct(
         const release = await work(run);
         return () => finish(release, successSummary(run, release));
       } catch (error) {
-        const cause = (await lockLoss(run)) ?? toDeployError(error);
+        const cause = (await lockLoss(run)) ?? describedByStage(run, error);
         // Whoever took the lock over is at work already, and settles what this run left.
         const mayTakeBack = !isPastTheSwitch(run, cause) && cause.code !== 'lock-lost';
         const isWhole = !mayTakeBack || (await takeBack(run));
@@ -131,6 +147,11 @@ async function takeBack(run: Run): Promise<boolean> {
     }
   }
   return true;
+}
+
+/** An error with the code of its stage where it has none: a refusal of Docker's. What nobody foresaw stays `internal`. */
+function describedByStage({ stage }: Run, error: unknown): DeployError {
+  return toDeployError(error, stage !== undefined && error instanceof DockerError ? CODE_OF_STAGE[stage] : 'internal');
 }
 
 function successSummary(run: Run, release: string | undefined): string {

@@ -64,7 +64,9 @@ export async function startStage(
       stopGraceSeconds: service.retire.graceSeconds,
     },
     run.unbroken(),
-  );
+  ).catch((error: unknown) => {
+    throw notStarted(run, slot, error);
+  });
   run.undo.push({
     what: t('container {0}', slotContainer(service.name, slot)),
     run: async (undoSignal) => {
@@ -83,25 +85,30 @@ export async function startSlot(run: Run, id: string, slot: FilledSlot['slot'], 
     await startContainer(engine, id, run.unbroken());
     throwIfCancelled(signal);
   } catch (error) {
-    const cause = toDeployError(error);
-    if (signal.aborted) {
-      throw cause;
-    }
-    throw new DeployError(
-      'start',
-      t('The container of {0} {1} cannot be started: {2}', run.service.name, slot, cause.message),
-      {
-        hint: t('Check "run" in bluegreen.json and the command of the image.'),
-        detail: (await lastLines(engine, id, 10, AbortSignal.timeout(10_000))).join('\n'),
-        cause,
-      },
-    );
+    const lines = signal.aborted ? [] : await lastLines(engine, id, 10, AbortSignal.timeout(10_000));
+    throw notStarted(run, slot, error, lines.join('\n'));
   }
   const container = await inspectContainer(engine, id, signal);
   if (container === undefined) {
     throw new DeployError('start', t('The container of {0} {1} was removed by somebody else.', run.service.name, slot));
   }
   return { slot, container, port };
+}
+
+/** What Docker says against a container, in our words; as it is when the run was cancelled or its host is gone. */
+function notStarted({ service, signal }: Run, slot: SlotName, error: unknown, detail?: string): DeployError {
+  const cause = toDeployError(error);
+  return signal.aborted
+    ? cause
+    : new DeployError(
+        'start',
+        t('The container of {0} {1} cannot be started: {2}', service.name, slot, cause.message),
+        {
+          hint: t('Check "run" in bluegreen.json and the command of the image.'),
+          ...(detail !== undefined && { detail }),
+          cause,
+        },
+      );
 }
 
 /** A slot whose container exists. */
