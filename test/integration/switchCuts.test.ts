@@ -1,6 +1,9 @@
 /** Whatever goes wrong at the switch and after it: what nginx sends requests to is there, and none is lost. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { once } from 'node:events';
+import net from 'node:net';
+import path from 'node:path';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { HostState, Stage } from '../../src/model';
 import { MARKER_PORT } from '../../src/nginx/conf';
 import type { Host } from '../machines/host';
@@ -34,6 +37,7 @@ async function deploy(
   host: Host,
   on: Partial<Record<Stage, (kill: Kill) => Promise<void>>> = {},
   health: object = {},
+  env: Readonly<Record<string, string>> = {},
 ): Promise<CliOutcome> {
   version += 1;
   app.setVersion(String(version));
@@ -50,7 +54,7 @@ async function deploy(
       }
     }
   };
-  const outcome = await runCli(lab, ['deploy', '--host', host.name, '--json'], { cwd: app.folder, onEvent });
+  const outcome = await runCli(lab, ['deploy', '--host', host.name, '--json'], { cwd: app.folder, env, onEvent });
   await Promise.all(begun);
   return outcome;
 }
@@ -117,6 +121,8 @@ describe('on a host that is well', () => {
     await letGo(host);
     traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 4, fresh: 2, pauseMs: 25 });
   });
+
+  afterEach(() => traffic.stop());
 
   async function assertNoneFailed(): Promise<void> {
     const { sent, failed, kinds } = await traffic.stop();
@@ -254,14 +260,43 @@ describe('on a host that is well', () => {
     const next = await deploy(host);
     assert.equal(next.code, 0, next.stdout);
   });
+
+  test('the engine that builds is gone when its old images are to go: the deployment is through all the same', async () => {
+    const socketPath = path.join(lab.folder, 'builder.sock');
+    const open = new Set<net.Socket>();
+    const builder = net.createServer((socket) => {
+      const engine = net.connect(lab.engine.socketPath);
+      for (const [from, to] of [
+        [socket, engine],
+        [engine, socket],
+      ] as const) {
+        open.add(from);
+        from.pipe(to);
+        from.on('error', () => to.destroy());
+      }
+    });
+    await once(builder.listen(socketPath), 'listening');
+    const gone = (): Promise<void> => {
+      open.forEach((socket) => socket.destroy());
+      builder.close();
+      return Promise.resolve();
+    };
+    const { code, stdout } = await deploy(host, { drain: gone }, {}, { DOCKER_HOST: `unix://${socketPath}` });
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /Older images of shop were not removed/);
+    assert.deepEqual((await status(host)).codes, []);
+    await assertNothingLeft(host);
+    await assertNoneFailed();
+  });
 });
 
-test('a switch that cannot be taken back, because the disk is full, leaves the slot that nginx serves', async () => {
+test('a switch that cannot be taken back, because the disk is full, leaves the slot that nginx serves', async (context) => {
   const host = await (await lab.host({ engine: '26.1', name: 'full', disk: '1200m' })).dockerReady();
   await host.load(proxyImage);
   const first = await deploy(host);
   assert.equal(first.code, 0, first.stdout);
   const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 4, fresh: 2, pauseMs: 25 });
+  context.after(() => traffic.stop());
   const { code, result, stdout } = await deploy(
     host,
     {
