@@ -4,11 +4,20 @@
  */
 import { setRestartPolicy } from '../docker/containers';
 import { removeImage } from '../docker/images';
+import { connectToNetwork } from '../docker/networks';
 import { t } from '../l10n';
-import { type DeployEvent, type Finding, type HostState, type ServiceState, toDeployError } from '../model';
+import {
+  type DeployEvent,
+  type Finding,
+  GATEWAY_NETWORK,
+  type HostState,
+  type ServiceState,
+  toDeployError,
+} from '../model';
 import { isOurs, namesFileOf, readConf, routePaths, SETTINGS_FILE } from '../nginx/conf';
 import { cleanProxy, confOf, examineProxy, lookAtProxy, sharedByHand, tlsInTheWay } from '../nginx/proxy';
 import { type ReadyProxy, Run } from './context';
+import { entries } from './findings';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
 import { withLock } from './lock';
@@ -147,6 +156,7 @@ async function repairService(
     const proxy = await proxyStage(run, host.engine);
     const view = await viewService(run);
     describeFrom(run, view);
+    await connectSlots(run, view);
     await serve(run, proxy, view, note);
     await run.mustHoldLock();
     const settled = await settle(run, proxy);
@@ -157,6 +167,15 @@ async function repairService(
       note(t('{0} comes back after a restart of the host.', live.name));
     }
   });
+}
+
+/** Where the network was removed, the slots have lost it as well. */
+async function connectSlots({ engine, signal }: Run, { slots }: ServiceView): Promise<void> {
+  for (const [, { id, networks }] of entries(slots)) {
+    if (networks[GATEWAY_NETWORK] === undefined) {
+      await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
+    }
+  }
 }
 
 /** What the run knows of its service comes from the slot that is to be served. */
