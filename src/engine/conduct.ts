@@ -2,7 +2,7 @@
  * The frame of every run that changes a host: connection watched, lock held, stages timed, what was done taken back on
  * failure, and one result at the end that names the state the host is in.
  */
-import { sentence } from '../docker/errors';
+import { DockerError, sentence } from '../docker/errors';
 import { liveSentence, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
 import {
@@ -10,22 +10,38 @@ import {
   type DeployError,
   type DeployResult,
   type Emit,
+  type ErrorCode,
   type ServiceConfig,
+  type Stage,
   throwIfCancelled,
   toDeployError,
 } from '../model';
 import { Run } from './context';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
-import { takeLock } from './lock';
+import { withLock } from './lock';
 import { viewHost } from './observe';
 import type { Patience } from './patience';
 import { describeTraffic } from './traffic';
 
 /** Limit for the last look at the host after a failure, in milliseconds. */
 const LOOK_LIMIT_MS = 20_000;
-/** Limit for taking back one step after a failure, in milliseconds. */
-const UNDO_LIMIT_MS = 60_000;
+/** Limit for taking back one step after a failure, in milliseconds: a switch takes long where it cannot be proven. */
+const UNDO_LIMIT_MS = 120_000;
+
+/** What a refusal of Docker's is in a stage that has no words of its own for it. */
+const CODE_OF_STAGE: Readonly<Record<Stage, ErrorCode>> = {
+  plan: 'docker-unreachable',
+  build: 'build',
+  transfer: 'transfer',
+  proxy: 'proxy',
+  start: 'start',
+  probe: 'start',
+  switch: 'nginx-refused',
+  verify: 'proxy',
+  drain: 'proxy',
+  retire: 'docker-unreachable',
+};
 
 /** Runs `work` in the frame. It returns the name of the release that is live then. Never rejects. */
 export async function conduct(
@@ -61,29 +77,27 @@ export async function conduct(
   try {
     throwIfCancelled(signal);
     const owner = { deployment, person };
-    const lock = await takeLock(host.engine, service.name, owner, (text) => run.note(text), stop.signal);
-    lock.lost.addEventListener('abort', () => stop.abort(lock.lost.reason), { once: true });
-    run.lock = lock;
-    let outcome: () => DeployResult;
-    try {
-      const release = await work(run);
-      outcome = () => finish(release, successSummary(run, release));
-    } catch (error) {
-      const cause = (await lockLoss(run)) ?? toDeployError(error);
-      // Whoever took the lock over is at work already, and settles what this run left.
-      const mayTakeBack = !isPastTheSwitch(run, cause) && cause.code !== 'lock-lost';
-      const left = mayTakeBack ? await takeBack(run) : [];
-      await lookForLive(run);
-      outcome = () => finish(undefined, failureSummary(run, cause, left), cause);
-    }
-    await lock.release().catch((error: unknown) => {
-      run.note(t('The lock could not be released: {0}', toDeployError(error).message), 'warning');
+    const note = run.note.bind(run);
+    const outcome = await withLock(host.engine, service.name, owner, note, stop.signal, async (lock) => {
+      lock.lost.addEventListener('abort', () => stop.abort(lock.lost.reason), { once: true });
+      run.lock = lock;
+      try {
+        const release = await work(run);
+        return () => finish(release, successSummary(run, release));
+      } catch (error) {
+        const cause = (await lockLoss(run)) ?? describedByStage(run, error);
+        // Whoever took the lock over is at work already, and settles what this run left.
+        const mayTakeBack = !isPastTheSwitch(run, cause) && cause.code !== 'lock-lost';
+        const isWhole = !mayTakeBack || (await takeBack(run));
+        await lookForLive(run);
+        return () => finish(undefined, failureSummary(run, cause, isWhole), cause);
+      }
     });
     return outcome();
   } catch (error) {
     const cause = toDeployError(error);
     await lookForLive(run);
-    return finish(undefined, failureSummary(run, cause, []), cause);
+    return finish(undefined, failureSummary(run, cause, true), cause);
   } finally {
     await run.endAside();
     signal.removeEventListener('abort', cancel);
@@ -119,18 +133,25 @@ function isPastTheSwitch(run: Run, cause: DeployError): boolean {
   return (run.stage === 'drain' || run.stage === 'retire') && cause.code !== 'verify';
 }
 
-/** Takes back what was done, the last step first. Returns what could not be taken back. */
-async function takeBack(run: Run): Promise<string[]> {
-  const left: string[] = [];
+/**
+ * Takes back what was done, the last step first. The first step that cannot be taken back is the last one tried: what was
+ * done before it may be in use, as a slot is that nginx was not brought back from. False then.
+ */
+async function takeBack(run: Run): Promise<boolean> {
   for (const undo of run.undo.splice(0).reverse()) {
     try {
       await undo.run(AbortSignal.timeout(UNDO_LIMIT_MS));
     } catch (error) {
-      left.push(undo.what);
       run.note(t('Could not take back {0}: {1}', undo.what, toDeployError(error).message), 'warning');
+      return false;
     }
   }
-  return left;
+  return true;
+}
+
+/** An error with the code of its stage where it has none: a refusal of Docker's. What nobody foresaw stays `internal`. */
+function describedByStage({ stage }: Run, error: unknown): DeployError {
+  return toDeployError(error, stage !== undefined && error instanceof DockerError ? CODE_OF_STAGE[stage] : 'internal');
 }
 
 function successSummary(run: Run, release: string | undefined): string {
@@ -143,7 +164,7 @@ function successSummary(run: Run, release: string | undefined): string {
   return inOneLine(live, sentence(describeTraffic(run.traffic)));
 }
 
-function failureSummary(run: Run, error: DeployError, left: readonly string[]): string {
+function failureSummary(run: Run, error: DeployError, isWhole: boolean): string {
   const { name } = run.service;
   const where = run.host.name;
   const broken = run.host.transport?.closed === true;
@@ -155,7 +176,7 @@ function failureSummary(run: Run, error: DeployError, left: readonly string[]): 
   }
   const state = liveSentence(name, run.live, where);
   const rest =
-    left.length > 0 ||
+    !isWhole ||
     error.code === 'lock-lost' ||
     (broken && run.stage !== undefined && run.stage !== 'plan' && run.stage !== 'build')
       ? t('Not everything could be cleaned up; the next deployment does.')

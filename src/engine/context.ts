@@ -14,7 +14,10 @@ const CHANGE_LIMIT_MS = 60_000;
 type Body<E> = E extends DeployEvent ? Omit<E, 'at' | 'deployment'> : never;
 export type EventBody = Body<DeployEvent>;
 
-/** Takes back what one step did. Runs also after a cancel, with a time limit of its own. */
+/**
+ * Takes back what one step did. Runs also after a cancel, with a time limit of its own. When it throws, the steps before
+ * it stay as they are.
+ */
 export interface Undo {
   readonly what: string;
   run(signal: AbortSignal): Promise<void>;

@@ -5,7 +5,7 @@
 import type { ContainerDetails } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
 import { t } from '../l10n';
-import { type DeployResult, type DrainConfig, type Emit, otherSlot, type Plan, type ServiceConfig } from '../model';
+import { type DeployResult, type Emit, otherSlot, type Plan, type ServiceConfig } from '../model';
 import { conduct } from './conduct';
 import type { FilledSlot, ReadyProxy, Run } from './context';
 import type { Host } from './host';
@@ -13,22 +13,18 @@ import { newDeploymentId } from './identity';
 import { mendStoppedProxy } from './mend';
 import type { ServiceView } from './observe';
 import type { Patience } from './patience';
-import { portOf } from './release';
 import { settle } from './settle';
 import { buildStage } from './stages/build';
-import { countConnections, type Drained, drainSlot, drainStage } from './stages/drain';
+import { countConnections, type Drained, drainStage } from './stages/drain';
 import { planStage } from './stages/plan';
 import { probeStage } from './stages/probe';
 import { proxyStage } from './stages/proxy';
 import { retireStage } from './stages/retire';
 import { restartFromNowOn, startStage } from './stages/start';
-import { switchBack, switchStage } from './stages/switch';
+import { switchStage } from './stages/switch';
 import { layersText, transferStage } from './stages/transfer';
 import { beginTraffic, mustBeServed, trafficToLive, verifyStage } from './stages/verify';
 import { describeTraffic } from './traffic';
-
-/** How long a slot that never proved itself is waited for when a switch is taken back: within the limit of an undo. */
-const UNDO_DRAIN: DrainConfig = { timeoutMs: 30_000, atTimeout: 'cut' };
 
 export interface DeployRequest {
   readonly service: ServiceConfig;
@@ -132,15 +128,7 @@ export async function goLive(
   // Requests are sent before the switch only where something answers them.
   let traffic = oldSlot === undefined ? undefined : await trafficToLive(run, proxy);
   try {
-    const switched = await run.during('switch', () => switchStage(run, proxy, filled));
-    run.undo.push({
-      what: t('the switch'),
-      run: async (undoSignal) => {
-        await switchBack(run, proxy, switched, oldSlot);
-        // Workers that already knew the new slot may pass requests on to it for a while yet.
-        await drainSlot(run, proxy, filled, () => undefined, undoSignal, UNDO_DRAIN);
-      },
-    });
+    await run.during('switch', () => switchStage(run, proxy, filled, oldSlot));
     traffic ??= beginTraffic(run, proxy);
     const watched = traffic;
     await run.during(
@@ -152,11 +140,7 @@ export async function goLive(
     const drained = await run.during(
       'drain',
       async (): Promise<Drained> =>
-        old === undefined
-          ? { connections: 0 }
-          : drainStage(run, proxy, { container: old, port: portOf(run.service, old) }, () =>
-              mustBeServed(run, watched),
-            ),
+        old === undefined ? { connections: 0 } : drainStage(run, proxy, old, () => mustBeServed(run, watched)),
       ({ connections }) => (connections === 0 ? undefined : t('{0} still open', countConnections(connections))),
     );
     await traffic.stop();

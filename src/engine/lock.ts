@@ -26,8 +26,12 @@ export const LOCK_IMAGE = 'blue-green-lock:1';
 const HEARTBEAT_FILE = '/heartbeat';
 /** Milliseconds between two heartbeats. */
 const BEAT_MS = 3_000;
+/** Limit for one heartbeat, in milliseconds. */
+const BEAT_LIMIT_MS = 6_000;
+/** Milliseconds for which an owner that lives is silent at most. */
+export const SILENT_AT_MOST_MS = BEAT_MS + BEAT_LIMIT_MS;
 /** An owner whose heartbeat stands still for so long, in milliseconds, is dead. */
-const DEAD_AFTER_MS = 20_000;
+export const DEAD_AFTER_MS = 20_000;
 /**
  * Heartbeats that may fail in a row before the owner counts its own lock as lost: on a slow line they wait behind an
  * image. That somebody else has taken the lock is seen by its absence, at the first heartbeat that gets through.
@@ -74,6 +78,28 @@ export interface Lock {
 
 export function lockContainer(service: string): string {
   return `${service}_LOCK`;
+}
+
+/**
+ * Runs `work` while it holds the lock, and lets it go. `work` is given the lock, and has to stop when that is lost. That
+ * it cannot be let go of is noted: what came of the work counts. Throws as {@link takeLock} does.
+ */
+export async function withLock<T>(
+  engine: DockerEngine,
+  service: string,
+  owner: LockOwner,
+  onNote: (text: string, level?: 'warning') => void,
+  signal: AbortSignal,
+  work: (lock: Lock) => Promise<T>,
+): Promise<T> {
+  const lock = await takeLock(engine, service, owner, onNote, signal);
+  try {
+    return await work(lock);
+  } finally {
+    await lock.release().catch((error: unknown) => {
+      onNote(t('The lock could not be released: {0}', toDeployError(error).message), 'warning');
+    });
+  }
 }
 
 /**
@@ -264,7 +290,7 @@ async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Prom
       HEARTBEAT_FILE,
       JSON.stringify({ beats, stage, at: Date.now() + aheadMs }),
       {},
-      AbortSignal.timeout(BEAT_MS * 2),
+      AbortSignal.timeout(BEAT_LIMIT_MS),
     );
   };
   const release = async (): Promise<void> => {

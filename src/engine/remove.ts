@@ -8,7 +8,7 @@ import { tlsLine } from '../nginx/conf';
 import { confOf, filesToRemove, type ProxyView, sharedByHand, switchProxy, tlsInTheWay } from '../nginx/proxy';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
-import { takeLock } from './lock';
+import { type Lock, withLock } from './lock';
 import { viewHost } from './observe';
 import { serviceFromContainer } from './release';
 
@@ -17,7 +17,7 @@ const GRACE_SECONDS = 10;
 
 /**
  * Takes a service off a host: out of nginx first, then its slots, then its images. Returns what was removed, a sentence
- * each. Throws `not-found`, `locked`, or what the host says.
+ * each. Throws `not-found`, `locked`, `lock-lost`, or what the host says.
  */
 export async function removeService(
   host: Host,
@@ -25,50 +25,56 @@ export async function removeService(
   person: string,
   signal: AbortSignal,
 ): Promise<string[]> {
+  const owner = { deployment: newDeploymentId(), person };
+  return withLock(
+    host.engine,
+    service,
+    owner,
+    () => undefined,
+    signal,
+    (lock) => removeLocked(host, service, lock, AbortSignal.any([signal, lock.lost])),
+  );
+}
+
+async function removeLocked(host: Host, service: string, lock: Lock, signal: AbortSignal): Promise<string[]> {
   const { engine } = host;
-  const lock = await takeLock(engine, service, { deployment: newDeploymentId(), person }, () => undefined, signal);
-  try {
-    const view = await viewHost(engine, signal, service);
-    const [found] = view.services;
-    const containers = [...Object.values(found?.slots ?? {}), ...Object.values(found?.aside ?? {})];
-    const { nginx } = view;
-    const conf = nginx === undefined ? undefined : confOf(nginx, service);
-    if (containers.length === 0 && conf === undefined) {
-      throw new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
-        hint: t('See what is there: blue-green status.'),
-      });
-    }
-    const removed: string[] = [];
-    if (view.proxy !== undefined && nginx !== undefined && conf !== undefined) {
-      mustHoldNothingElse(nginx, service);
-      const verdict = await switchProxy(engine, view.proxy.id, {
-        files: filesToRemove(nginx, service),
-        service,
-        expect: undefined,
-      });
-      if (verdict.kind !== 'switched') {
-        throw new DeployError('nginx-refused', t('nginx does not let {0} go. It still serves.', service), {
-          detail: verdict.output,
-        });
-      }
-      removed.push(t('nginx no longer serves {0}.', service));
-    }
-    for (const container of containers) {
-      const grace = serviceFromContainer(service, container)?.service.retire.graceSeconds ?? GRACE_SECONDS;
-      await stopContainer(engine, container.id, grace, signal);
-      await removeContainer(engine, container.id, { force: true }, signal);
-      removed.push(t('Container {0} is removed.', container.name));
-    }
-    for (const image of await listImages(engine, { labels: [`${LABEL.service}=${service}`] }, signal)) {
-      for (const reference of image.tags.length === 0 ? [image.id] : image.tags) {
-        await removeImage(engine, reference, signal);
-      }
-      removed.push(t('Image {0} is removed.', image.tags[0] ?? image.id));
-    }
-    return removed;
-  } finally {
-    await lock.release();
+  const view = await viewHost(engine, signal, service);
+  const [found] = view.services;
+  const containers = [...Object.values(found?.slots ?? {}), ...Object.values(found?.aside ?? {})];
+  const { nginx } = view;
+  const conf = nginx === undefined ? undefined : confOf(nginx, service);
+  if (containers.length === 0 && conf === undefined) {
+    throw new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
+      hint: t('See what is there: blue-green status.'),
+    });
   }
+  const removed: string[] = [];
+  if (view.proxy !== undefined && nginx !== undefined && conf !== undefined) {
+    mustHoldNothingElse(nginx, service);
+    const input = { files: filesToRemove(nginx, service), service, expect: undefined };
+    const verdict = await switchProxy(engine, view.proxy.id, input, () => lock.confirm());
+    if (verdict.kind !== 'switched') {
+      throw new DeployError('nginx-refused', t('nginx does not let {0} go. It still serves.', service), {
+        detail: verdict.output,
+      });
+    }
+    removed.push(t('nginx no longer serves {0}.', service));
+  }
+  for (const container of containers) {
+    const grace = serviceFromContainer(service, container)?.service.retire.graceSeconds ?? GRACE_SECONDS;
+    await lock.confirm();
+    await stopContainer(engine, container.id, grace, signal);
+    await removeContainer(engine, container.id, { force: true }, signal);
+    removed.push(t('Container {0} is removed.', container.name));
+  }
+  await lock.confirm();
+  for (const image of await listImages(engine, { labels: [`${LABEL.service}=${service}`] }, signal)) {
+    for (const reference of image.tags.length === 0 ? [image.id] : image.tags) {
+      await removeImage(engine, reference, signal);
+    }
+    removed.push(t('Image {0} is removed.', image.tags[0] ?? image.id));
+  }
+  return removed;
 }
 
 /**

@@ -4,14 +4,23 @@
  */
 import { setRestartPolicy } from '../docker/containers';
 import { removeImage } from '../docker/images';
+import { connectToNetwork } from '../docker/networks';
 import { t } from '../l10n';
-import { type DeployEvent, type Finding, type HostState, type ServiceState, toDeployError } from '../model';
+import {
+  type DeployEvent,
+  type Finding,
+  GATEWAY_NETWORK,
+  type HostState,
+  type ServiceState,
+  toDeployError,
+} from '../model';
 import { isOurs, namesFileOf, readConf, routePaths, SETTINGS_FILE } from '../nginx/conf';
 import { cleanProxy, confOf, examineProxy, lookAtProxy, sharedByHand, tlsInTheWay } from '../nginx/proxy';
 import { type ReadyProxy, Run } from './context';
+import { entries } from './findings';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
-import { takeLock } from './lock';
+import { withLock } from './lock';
 import { observeHost } from './hostState';
 import { findTemporaryImages, type ServiceView, viewHost } from './observe';
 import { mendStoppedProxy, slotToServe } from './mend';
@@ -134,8 +143,7 @@ async function repairService(
   signal: AbortSignal,
 ): Promise<void> {
   const deployment = newDeploymentId();
-  const lock = await takeLock(host.engine, service, { deployment, person }, note, signal);
-  try {
+  await withLock(host.engine, service, { deployment, person }, note, signal, async (lock) => {
     const emit = (event: DeployEvent): void => {
       if (event.type === 'log' && event.source === 'engine') {
         note(event.text);
@@ -148,15 +156,25 @@ async function repairService(
     const proxy = await proxyStage(run, host.engine);
     const view = await viewService(run);
     describeFrom(run, view);
+    await connectSlots(run, view);
     await serve(run, proxy, view, note);
+    await run.mustHoldLock();
     const settled = await settle(run, proxy);
     const live = settled.live === undefined ? undefined : settled.slots[settled.live];
     if (live !== undefined && live.restart !== 'unless-stopped' && live.restart !== 'always') {
-      await setRestartPolicy(host.engine, live.id, 'unless-stopped', signal);
+      await run.mustHoldLock();
+      await setRestartPolicy(host.engine, live.id, 'unless-stopped', run.signal);
       note(t('{0} comes back after a restart of the host.', live.name));
     }
-  } finally {
-    await lock.release();
+  });
+}
+
+/** Where the network was removed, the slots have lost it as well. */
+async function connectSlots({ engine, signal }: Run, { slots }: ServiceView): Promise<void> {
+  for (const [, { id, networks }] of entries(slots)) {
+    if (networks[GATEWAY_NETWORK] === undefined) {
+      await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
+    }
   }
 }
 
@@ -194,7 +212,7 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
     }
     note(t('Started {0}.', container.name));
   }
-  await (isLedByHand ? reloadAsItIs(run, proxy) : switchStage(run, proxy, filled));
+  await (isLedByHand ? reloadAsItIs(run, proxy) : switchStage(run, proxy, filled, view.live));
   note(t('nginx serves {0}.', container.name));
 }
 

@@ -48,12 +48,11 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
   const { host, person, patience } = request;
   const service = request.config ?? bareService(request.service);
   return conduct({ service, host, person, patience }, emit, signal, async (run) => {
-    const seen = await run.during('plan', async () => {
+    await run.during('plan', async () => {
       const view = await viewService(run);
       run.live = view.live;
       const kept = slotToServe(run, view, request.to);
       run.service = serviceFromContainer(request.service, kept.container)?.service ?? service;
-      return view;
     });
     run.skip('build', t('Nothing to build: the kept slot is used.'));
     run.skip('transfer', t('Nothing to send: the kept slot is used.'));
@@ -62,8 +61,7 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
       return proxyStage(run, host.engine);
     });
     const { filled, view } = await run.during('start', async () => {
-      // Without a running nginx it was not known what is served.
-      const settled = await settle(run, proxy, seen.served === undefined ? undefined : seen);
+      const settled = await settle(run, proxy);
       const kept = slotToServe(run, settled, request.to);
       run.live = settled.live;
       return { filled: await startKept(run, kept), view: settled };

@@ -7,8 +7,7 @@ import { cleanProxy } from '../nginx/proxy';
 import type { ReadyProxy, Run } from './context';
 import { entries, isKeptRunning, isLeftOpen } from './findings';
 import { findTemporaryImages, isCandidate, type ServiceView, viewHost } from './observe';
-import { portOf } from './release';
-import { drainSlot } from './stages/drain';
+import { drainSlot, untilTimeout } from './stages/drain';
 
 /** Seconds for a container that nobody has ever been sent to. */
 const CANDIDATE_GRACE_SECONDS = 2;
@@ -16,17 +15,13 @@ const CANDIDATE_GRACE_SECONDS = 2;
 /**
  * Ends what an interrupted run left of a service: a container that never went live goes, what stood aside for it comes
  * back, an old slot that was to be retired is drained and stopped. The live slot is not touched. Only for whoever holds
- * the lock. Returns the service as it is then. `seen`: the service as it was a moment ago, under the same lock.
+ * the lock. Returns the service as it is then. Throws `nginx-refused` when a switch is under way that does not end.
  */
-export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): Promise<ServiceView> {
+export async function settle(run: Run, proxy: ReadyProxy): Promise<ServiceView> {
   const { engine, signal } = run;
-  const [now, isOutOfDate] = await Promise.all([
-    seen ?? viewService(run),
-    // The switch of a deployment that was killed goes on by itself.
-    cleanProxy(engine, proxy.id, confPath(run.service.name), signal),
-    removeTemporaryImages(run),
-  ]);
-  let view = isOutOfDate ? await viewService(run) : now;
+  await Promise.all([cleanProxy(engine, proxy.id, confPath(run.service.name), signal), removeTemporaryImages(run)]);
+  // Looked at afterwards: the switch of a deployment that was killed went on by itself until now.
+  let view = await viewService(run);
   for (const [slot, container] of entries(view.slots)) {
     if (isCandidate(view, slot)) {
       await removeCandidate(run, container);
@@ -47,7 +42,7 @@ export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): P
             )
           : t('{0} runs without new requests. Its deployment was interrupted. It is stopped and kept.', container.name),
       );
-      await drainSlot(run, proxy, { container, port: portOf(run.service, container) }, () => undefined, signal);
+      await drainSlot(run, proxy, container, () => undefined, signal, untilTimeout(run.service));
       await stopContainer(engine, container.id, run.service.retire.graceSeconds, signal);
       view = await viewService(run);
     }

@@ -7,7 +7,7 @@ import { DeployError } from '../model';
 import { confOf } from '../nginx/proxy';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
-import { takeLock } from './lock';
+import { withLock } from './lock';
 import { viewHost } from './observe';
 import { serviceFromContainer } from './release';
 
@@ -23,14 +23,21 @@ export async function restartSlot(
   signal: AbortSignal,
 ): Promise<void> {
   const { engine } = host;
-  const lock = await takeLock(engine, service, { deployment: newDeploymentId(), person }, () => undefined, signal);
-  try {
-    const found = await mustFind(host, container, signal);
-    const grace = serviceFromContainer(service, found)?.service.retire.graceSeconds ?? GRACE_SECONDS;
-    await restartContainer(engine, found.id, grace, signal);
-  } finally {
-    await lock.release();
-  }
+  const owner = { deployment: newDeploymentId(), person };
+  await withLock(
+    engine,
+    service,
+    owner,
+    () => undefined,
+    signal,
+    async (lock) => {
+      const held = AbortSignal.any([signal, lock.lost]);
+      const found = await mustFind(host, container, held);
+      const grace = serviceFromContainer(service, found)?.service.retire.graceSeconds ?? GRACE_SECONDS;
+      await lock.confirm();
+      await restartContainer(engine, found.id, grace, held);
+    },
+  );
 }
 
 /** A shell in a running container. Throws `not-found`, or what the host says. */

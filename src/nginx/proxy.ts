@@ -32,10 +32,18 @@ import { CLEAN_SCRIPT, DRAIN_SCRIPT, EXAMINE_SCRIPT, LOOK_SCRIPT, READY_SCRIPT, 
 
 /** Limit for one look into the proxy, in milliseconds. */
 const LOOK_LIMIT_MS = 20_000;
-/** Limit for one proof that the workers took a configuration over, in tenths of a second. */
-const PROOF_TENTHS = 150;
-/** Limit for the wait until switches of other services are through, in tenths of a second. */
-const WAIT_TENTHS = 600;
+/** Limit for one proof that the workers took a configuration over, in seconds. */
+const PROOF_SECONDS = 15;
+/**
+ * A switch that has not begun to move its files after so many seconds touches nothing. It runs on when its deployer has
+ * died, and has to be over before anybody may take that one's lock for a dead one's (`DEAD_AFTER_MS` less the time in
+ * which a deployer that lives may be silent).
+ */
+export const BEGIN_WITHIN_SECONDS = 10;
+/** How often a switch that could not begin is tried again, as long as its deployer lives. */
+const TURNS = 6;
+/** Longer than a whole switch takes, in seconds: until it begins, and two proofs. */
+const SWITCH_SECONDS = BEGIN_WITHIN_SECONDS + 2 * PROOF_SECONDS + 5;
 
 /** What nginx is configured by, in the proxy. */
 export interface NginxFiles {
@@ -127,20 +135,34 @@ export async function examineProxy(
 
 /**
  * Waits for a switch that is under way, of whatever service, and removes what interrupted ones left. `confPathOfService`
- * is the file of the service whose lock the caller holds. True when it had to wait: what was seen before is out of date.
+ * is the file of the service whose lock the caller holds. Throws `nginx-refused` when that switch does not end.
  */
 export async function cleanProxy(
   engine: DockerEngine,
   proxy: string,
   confPathOfService: string,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<void> {
   const { stdout } = await runInProxy(engine, proxy, CLEAN_SCRIPT, {
-    env: { BG_CONF: confPathOfService, BG_WAIT: String(2 * PROOF_TENTHS) },
-    timeoutMs: LOOK_LIMIT_MS + 2 * PROOF_TENTHS * 100,
+    env: { BG_CONF: confPathOfService, BG_WAIT: String(SWITCH_SECONDS) },
+    timeoutMs: LOOK_LIMIT_MS + SWITCH_SECONDS * 1_000,
     signal,
   });
-  return stdout.startsWith('waited');
+  if (stdout.startsWith('busy')) {
+    throw switchIsBusy();
+  }
+}
+
+/** Another switch does not end, or the host is too slow for ours. `said`: what the script said. */
+export function switchIsBusy(said?: string): DeployError {
+  return new DeployError(
+    'nginx-refused',
+    t('Another switch of nginx does not end, or the host is too slow for one. Nothing was changed.'),
+    {
+      hint: t('Look at the log of the proxy, and deploy again.'),
+      ...(said !== undefined && { detail: said }),
+    },
+  );
 }
 
 interface Part {
@@ -339,7 +361,7 @@ export async function waitForWorkers(
   signal: AbortSignal,
 ): Promise<void> {
   const { exitCode } = await runInProxy(engine, proxy, READY_SCRIPT, {
-    env: { BG_LIMIT: String(Math.ceil(limitMs / 100)) },
+    env: { BG_LIMIT: String(Math.ceil(limitMs / 1_000)) },
     timeoutMs: limitMs + 5_000,
     signal,
   });
@@ -368,18 +390,34 @@ export type SwitchVerdict =
   | { readonly kind: 'refused'; readonly output: string }
   /** The workers did not take it over; the previous file is back and serving. */
   | { readonly kind: 'reverted'; readonly output: string }
-  /** Another service's switch did not end; nothing was touched. */
+  /** Another switch did not end, or the host was too slow; nothing was touched. */
   | { readonly kind: 'busy'; readonly output: string }
   /** The candidate could not be written (a full disk); nothing was touched. */
   | { readonly kind: 'unwritten'; readonly output: string }
-  /** The previous file is back but the workers did not confirm it. */
+  /** The previous file is back but the workers did not confirm it; or nobody knows, as nginx ended in the middle. */
   | { readonly kind: 'broken'; readonly output: string };
 
 /**
- * Runs the switch. There is no AbortSignal on purpose: once begun it runs to its end on the host, which takes at most
- * the wait for others and two proofs, and its verdict has to be heard.
+ * Runs the switch, once it is its turn. Before each try `mayBegin` is asked, which throws when the caller's lock is lost.
+ * There is no AbortSignal on purpose: once begun it runs to its end on the host, and its verdict has to be heard. Where it
+ * throws, the switch may have happened, or happen yet.
  */
-export async function switchProxy(engine: DockerEngine, proxy: string, input: SwitchInput): Promise<SwitchVerdict> {
+export async function switchProxy(
+  engine: DockerEngine,
+  proxy: string,
+  input: SwitchInput,
+  mayBegin: () => Promise<void>,
+): Promise<SwitchVerdict> {
+  for (let turn = 1; ; turn += 1) {
+    await mayBegin();
+    const verdict = await tryToSwitch(engine, proxy, input);
+    if (verdict.kind !== 'busy' || turn === TURNS) {
+      return verdict;
+    }
+  }
+}
+
+async function tryToSwitch(engine: DockerEngine, proxy: string, input: SwitchInput): Promise<SwitchVerdict> {
   const { stdout, stderr } = await runInProxy(engine, proxy, SWITCH_SCRIPT, {
     env: {
       BG_FILES: String(input.files.length),
@@ -391,10 +429,10 @@ export async function switchProxy(engine: DockerEngine, proxy: string, input: Sw
       ),
       BG_HOST: markerHost(input.service),
       BG_EXPECT: input.expect ?? '',
-      BG_LIMIT: String(PROOF_TENTHS),
-      BG_WAIT: String(WAIT_TENTHS),
+      BG_LIMIT: String(PROOF_SECONDS),
+      BG_WITHIN: String(BEGIN_WITHIN_SECONDS),
     },
-    timeoutMs: (WAIT_TENTHS + 3 * PROOF_TENTHS) * 100,
+    timeoutMs: LOOK_LIMIT_MS + SWITCH_SECONDS * 1_000,
     signal: new AbortController().signal,
   });
   return parseVerdict(stdout, stderr);
@@ -417,16 +455,15 @@ export function parseVerdict(stdout: string, stderr: string): SwitchVerdict {
   }
 }
 
-/** Workers that are shutting down, and connections from the proxy to `address:port` (IPv4). */
+/** Workers that are shutting down, and connections from the proxy to a slot's address (IPv4). */
 export async function countDraining(
   engine: DockerEngine,
   proxy: string,
   address: string,
-  port: number,
   signal: AbortSignal,
 ): Promise<{ leavingWorkers: number; connections: number }> {
   const { stdout, stderr } = await runInProxy(engine, proxy, DRAIN_SCRIPT, {
-    env: { BG_PEER: procNetAddress(address, port) },
+    env: { BG_PEER: procNetAddress(address) },
     timeoutMs: LOOK_LIMIT_MS,
     signal,
   });
@@ -440,15 +477,13 @@ export async function countDraining(
   return { leavingWorkers: read('leaving'), connections: read('connections') };
 }
 
-/** `172.18.0.3`, 8080 → `030012AC:1F90`, the little-endian form of /proc/net/tcp on the architectures Docker runs on. */
-export function procNetAddress(address: string, port: number): string {
-  const hex = (value: number, width: number): string => value.toString(16).toUpperCase().padStart(width, '0');
-  const bytes = address
+/** `172.18.0.3` → `030012AC`, the little-endian form of /proc/net/tcp on the architectures Docker runs on. */
+export function procNetAddress(address: string): string {
+  return address
     .split('.')
     .reverse()
-    .map((part) => hex(Number(part), 2))
+    .map((part) => Number(part).toString(16).toUpperCase().padStart(2, '0'))
     .join('');
-  return `${bytes}:${hex(port, 4)}`;
 }
 
 function splitOnce(text: string, separator: string): [string, string] {

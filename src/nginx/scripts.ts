@@ -5,13 +5,22 @@
 import { CONF_DIRECTORY, MARKER_PORT } from './conf';
 
 /**
+ * Waits have limits by time, not by tries: on a host that is short of it a try may take seconds. `now` prints the seconds
+ * since the host was started, which no setting of a clock changes (proc(5)); `within SECONDS BEGIN` is true that long.
+ */
+const TIME_FUNCTIONS = `
+now() { read -r up idle < /proc/uptime; echo "\${up%.*}"; }
+within() { [ $(($(now) - $2)) -lt "$1" ]; }
+`;
+
+/**
  * Functions shared by the scripts.
  *
  * `master` prints the process id of nginx's master, `workers active|leaving` the ids of its workers by their title: nginx
  * renames a worker to "worker process is shutting down" when a newer generation has taken over. `ask HOST` asks the
  * running workers for their slot; it prints nothing when the image has neither curl nor wget.
  */
-const FUNCTIONS = `
+const FUNCTIONS = `${TIME_FUNCTIONS}
 title() { { tr '\\0' ' ' < "/proc/$1/cmdline"; } 2>/dev/null; }
 master() {
   for p in /proc/[0-9]*; do
@@ -64,24 +73,23 @@ exit 0
 `;
 
 /**
- * What a switch left whose container was stopped in the middle. `settled` waits up to $1 tenths of a second for switches
- * under way, and sets `state`: quiet (none is, and none begins while this script runs), busy, or unknown where the image
+ * What a switch left whose container was stopped in the middle. `settled` waits up to $1 seconds for switches under way,
+ * and sets `state`: quiet (none is, and none begins while this script runs), busy, or unknown where the image
  * has no flock. `left_files` prints the temporary files beside files of ours, and only those: the proxy may hold files of
  * others that end so. `left_copies` prints working copies; where it is unknown whether a switch is under way, those that
  * are older than one takes.
  */
-const LEFT_FUNCTIONS = `
+const LEFT_FUNCTIONS = `${TIME_FUNCTIONS}
 settled() {
   state=unknown
   command -v flock >/dev/null 2>&1 || return 0
   exec 9</etc/nginx
   state=quiet
-  n=0
+  begin=$(now)
   until flock -n 9; do
-    [ "$n" -lt "$1" ] || { state=busy; return 0; }
-    n=$((n + 1)); sleep 0.1
+    within "$1" "$begin" || { state=busy; return 0; }
+    sleep 0.1
   done
-  [ "$n" -eq 0 ] || echo waited
 }
 left_files() {
   for f in ${CONF_DIRECTORY}/*.candidate ${CONF_DIRECTORY}/*.previous; do
@@ -112,13 +120,13 @@ exit 0
 
 /**
  * Removes what EXAMINE_SCRIPT finds left, once no switch is under way: also one goes on whose deployment was killed.
- * In: BG_WAIT (tenths of a second to wait for it), BG_CONF (the file of the caller's service, whose lock it holds: where
- * the image has no flock, nothing else is touched).
- * Out: the word \`waited\` when a switch was under way.
+ * In: BG_WAIT (seconds to wait for it), BG_CONF (the file of the caller's service, whose lock it holds: where the image
+ * has no flock, nothing else is touched).
+ * Out: the word \`busy\` when it did not end, and nothing was touched.
  */
 export const CLEAN_SCRIPT = `${LEFT_FUNCTIONS}
 settled "$BG_WAIT"
-[ "$state" != busy ] || exit 0
+[ "$state" != busy ] || { echo busy; exit 0; }
 if [ "$state" = quiet ]; then
   files=$(left_files)
   printf '%s\\n' "$files" | while read -r f; do rm -f "$f"; done
@@ -129,12 +137,12 @@ left_copies | while read -r f; do rm -rf "$f"; done
 exit 0
 `;
 
-/** Exits 0 once nginx's master runs and has at least one worker, 1 when that takes longer than BG_LIMIT tenths of a second. */
+/** Exits 0 once nginx's master runs and has at least one worker, 1 when that takes longer than BG_LIMIT seconds. */
 export const READY_SCRIPT = `${FUNCTIONS}
-n=0
-while [ "$n" -lt "$BG_LIMIT" ]; do
+begin=$(now)
+while within "$BG_LIMIT" "$begin"; do
   [ -n "$(workers active)" ] && exit 0
-  n=$((n + 1)); sleep 0.1
+  sleep 0.1
 done
 exit 1
 `;
@@ -149,22 +157,26 @@ exit 1
  * 3. nginx's master is told to reload (SIGHUP, "Controlling nginx"). \`nginx -s reload\` and its exit code are not used:
  *    it needs a pid file, and answers 0 also when the new configuration cannot be taken over.
  * 4. Proof: all active workers are new ones, and where curl or wget is there they name the new slot themselves.
- * 5. Without proof the previous files go back, nginx is reloaded again and that is proven too.
+ * 5. Without proof the previous files go back, nginx is reloaded again and that is proven too: by new workers, or, where
+ *    nginx could not reload at all, by the workers of before, which have never read anything else.
+ *
+ * What it was told by somebody who has died since must not happen when others are at work: a switch that has not come to
+ * step 2 in BG_WITHIN seconds touches nothing.
  *
  * In: BG_FILES (how many files), BG_PATH_1 …, BG_TEXT_1 … (the file's text; empty = take the file away), BG_HOST (marker
- * host name), BG_EXPECT (the marker's answer; empty when there is to be none), BG_LIMIT (tenths of a second for each
- * proof), BG_WAIT (tenths of a second to wait for other switches).
+ * host name), BG_EXPECT (the marker's answer; empty when there is to be none), BG_LIMIT (seconds for each proof),
+ * BG_WITHIN.
  * Out: what nginx said, then one line \`verdict WORD\` with switched, refused, reverted, unwritten, busy or broken.
  */
 export const SWITCH_SCRIPT = `${FUNCTIONS}
 verdict() { printf '\\nverdict %s\\n' "$1"; exit 0; }
 dir=/etc/nginx
+begin=$(now)
 if command -v flock >/dev/null 2>&1; then
   exec 9<"$dir"
-  n=0
   until flock -n 9; do
-    [ "$n" -lt "$BG_WAIT" ] || verdict busy
-    n=$((n + 1)); sleep 0.1
+    within "$BG_WITHIN" "$begin" || verdict busy
+    sleep 0.1
   done
 fi
 # Runs "$@" for each file, in their order or from the last to the first, with its path and text in variables.
@@ -202,19 +214,21 @@ is_read() {
 }
 each 1 is_read || verdict refused
 
+active() { workers active | tr '\\n' ' '; }
+# Waits until all active workers are others than those in $1, and answer $2 where that is not empty.
 proven() {
-  n=0
-  while [ "$n" -lt "$BG_LIMIT" ]; do
-    now=$(workers active)
-    fresh=$([ -n "$now" ] && echo yes)
-    for w in $now; do
-      case " $1 " in *" $w "*) fresh=;; esac
+  since=$(now)
+  while within "$BG_LIMIT" "$since"; do
+    fresh=
+    for w in $(active); do
+      case " $1" in *" $w "*) fresh=; break;; esac
+      fresh=yes
     done
     if [ -n "$fresh" ]; then
       if [ -z "$2" ] || ! can_ask; then return 0; fi
       [ "$(ask "$BG_HOST")" = "$2" ] && return 0
     fi
-    n=$((n + 1)); sleep 0.1
+    sleep 0.1
   done
   return 1
 }
@@ -232,26 +246,28 @@ put_back() {
   if [ -f "$path.previous" ]; then mv -f "$path.previous" "$path"; else rm -f "$path"; fi
 }
 each 1 write || { each 1 forget; verdict unwritten; }
-before=$(workers active | tr '\\n' ' ')
+before=$(active)
+within "$BG_WITHIN" "$begin" || { each 1 forget; echo "The host is too slow."; verdict busy; }
 each 1 put || { each -1 put_back; each 1 forget; verdict unwritten; }
 kill -HUP "$m"
 if proven "$before" "$BG_EXPECT"; then
   each 1 forget
   verdict switched
 fi
-before=$(workers active | tr '\\n' ' ')
+tried=$(active)
 each -1 put_back
 each 1 forget
 kill -HUP "$m"
-if proven "$before" ""; then verdict reverted; fi
+if proven "$tried" "" || [ "$(active)" = "$before" ]; then verdict reverted; fi
 verdict broken
 `;
 
 /**
  * Prints \`leaving N\` (workers that are shutting down) and \`connections N\` (established connections from the proxy to
- * the old slot). In: BG_PEER, address and port as /proc/net/tcp writes them (hexadecimal, proc(5)).
+ * the old slot, whatever its port: the address is its own). In: BG_PEER, the address as /proc/net/tcp writes it
+ * (hexadecimal, proc(5)).
  */
 export const DRAIN_SCRIPT = `${FUNCTIONS}
 echo "leaving $(workers leaving | wc -l)"
-echo "connections $(awk -v peer="$BG_PEER" '$3 == peer && $4 == "01"' /proc/net/tcp 2>/dev/null | wc -l)"
+echo "connections $(awk -v peer="$BG_PEER:" 'index($3, peer) == 1 && $4 == "01"' /proc/net/tcp 2>/dev/null | wc -l)"
 `;

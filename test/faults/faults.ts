@@ -2,7 +2,6 @@
  * Faults that befall a deployment, each injected at the beginning of a stage. After each one the host has to be in a
  * state that `status` names, and `repair` or the next deployment has to bring it back to one without a finding.
  */
-import { type Stage, STAGES } from '../../src/model';
 import type { Host } from '../machines/host';
 import type { CliOutcome } from '../integration/cli';
 
@@ -18,7 +17,6 @@ export interface Scene {
 
 export interface Fault {
   readonly name: string;
-  readonly stages: readonly Stage[];
   /** True when the fault itself stops what serves: then requests fail until it is over, and are not held against us. */
   readonly stopsSite: boolean;
   /** Needs a host whose Docker has a small disk of its own. */
@@ -31,8 +29,6 @@ export interface Fault {
   check?(outcome: CliOutcome, others: readonly CliOutcome[]): void;
 }
 
-const ON_HOST = STAGES.slice(2);
-
 const nothing = (): Promise<undefined> => Promise.resolve(undefined);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -41,7 +37,6 @@ const words = (outcome: CliOutcome | undefined): string => JSON.stringify(outcom
 export const faults: readonly Fault[] = [
   {
     name: 'deployer killed',
-    stages: STAGES,
     stopsSite: false,
     inject: ({ signalDeployer }) => {
       signalDeployer('SIGKILL');
@@ -50,7 +45,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'SSH cut',
-    stages: STAGES,
     stopsSite: false,
     inject: async ({ host }) => {
       await host.exec("pkill -9 -f '^sshd.*: deploy'");
@@ -59,7 +53,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'SSH silent for a minute',
-    stages: ON_HOST,
     stopsSite: false,
     inject: async ({ host }) => {
       await host.mustExec('iptables -I INPUT -p tcp --dport 22 -j DROP');
@@ -70,7 +63,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'host frozen for 8 s',
-    stages: ON_HOST,
     stopsSite: false,
     inject: async ({ host }) => {
       await host.pause();
@@ -81,7 +73,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'power cut of the host',
-    stages: ON_HOST,
     stopsSite: true,
     inject: async ({ host }) => {
       await host.restart('power cut');
@@ -91,7 +82,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'engine restarted',
-    stages: ON_HOST,
     stopsSite: true,
     inject: async ({ host }) => {
       await host.restartDocker();
@@ -100,7 +90,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'engine frozen for 8 s',
-    stages: ON_HOST,
     stopsSite: false,
     inject: async ({ host }) => {
       const pid = (await host.mustExec('cat /var/run/docker.pid')).trim();
@@ -113,7 +102,6 @@ export const faults: readonly Fault[] = [
   {
     // (By its processes: in Docker 20.10 a pause that meets the start of an exec blocks both for good.)
     name: 'proxy frozen for 8 s',
-    stages: ON_HOST.slice(2),
     stopsSite: false,
     inject: async ({ host }) => {
       await host.mustExec('pkill -STOP nginx');
@@ -124,7 +112,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'proxy restarted',
-    stages: ON_HOST.slice(2),
     stopsSite: true,
     inject: async ({ host }) => {
       await host.exec('docker restart -t 0 reverse-proxy');
@@ -133,7 +120,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'proxy removed',
-    stages: ON_HOST.slice(2),
     stopsSite: true,
     inject: async ({ host }) => {
       await host.exec('docker rm -f reverse-proxy');
@@ -142,7 +128,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'disk full',
-    stages: ON_HOST,
     stopsSite: false,
     needsDisk: true,
     inject: async ({ host }) => {
@@ -153,7 +138,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "the service's nginx file corrupted",
-    stages: ON_HOST,
     stopsSite: false,
     inject: async ({ host, service }) => {
       await host.exec([
@@ -169,7 +153,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'a second deployer',
-    stages: STAGES,
     stopsSite: false,
     inject: async ({ deployAgain }) => {
       await deployAgain();
@@ -191,7 +174,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'deployer asleep while another one takes over',
-    stages: ON_HOST,
     stopsSite: false,
     inject: async ({ signalDeployer, deployAgain }) => {
       signalDeployer('SIGSTOP');

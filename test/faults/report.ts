@@ -1,4 +1,5 @@
 /** The table of faults as text. */
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { replaceMarked, table } from '../markdown';
@@ -27,15 +28,17 @@ export function writeTables(root: string, rows: readonly Row[], wanted: number):
   if (rows.length !== wanted) {
     throw new Error(`${rows.length} of ${wanted} rows have been run: no table is written.`);
   }
-  writeFileSync(path.join(root, 'docs/FAULTS.md'), markdown(rows));
+  const commit = execFileSync('git', ['describe', '--always', '--abbrev=10', '--dirty', '--exclude=*'], { cwd: root });
+  writeFileSync(path.join(root, 'docs/FAULTS.md'), markdown(rows, commit.toString().trim()));
   replaceMarked(path.join(root, 'README.md'), 'faults', shortTable(rows));
 }
 
 /** The whole of docs/FAULTS.md. */
-function markdown(rows: readonly Row[]): string {
+function markdown(rows: readonly Row[], commit: string): string {
   const cells = rows.map((row) => [
     row.fault,
     row.stage,
+    row.engine,
     row.stopsSite ? `${row.failed} of ${row.sent} ¹` : `${row.failed} of ${row.sent}`,
     liveInWords(row),
     [...new Set(row.named)].map((code) => `\`${code}\``).join(', ') || 'nothing unusual',
@@ -44,13 +47,13 @@ function markdown(rows: readonly Row[]): string {
   return `# Faults
 
 Each row is one deployment under traffic, with one fault injected at the moment a stage begins, on a real host with a
-real engine (Docker 20.10, 26.1 or 28.5). Afterwards \`blue-green status\` has to name the state, and \`blue-green repair\`
+real engine, whose version the row names. Afterwards \`blue-green status\` has to name the state, and \`blue-green repair\`
 or the next deployment has to bring the host back to one in which there is nothing to name: the service answers, both
 slots are there, no lock, no temporary container, image or file is left. All rows were run with one and the same build
-of the program. Repeat it with \`npm run test:faults -- --write\`, or in slices with \`--minutes 30 --continue --write\`;
+of the program, that of commit \`${commit}\`. Repeat it with \`npm run test:faults -- --write\`, or in slices with \`--minutes 30 --continue --write\`;
 \`npm test\` runs a few of the rows. What the codes mean: [CLI.md](CLI.md#states-and-repair).
 
-${table(['fault', 'at', 'requests failed', 'live slot', 'state named', 'repaired by'], cells)}
+${table(['fault', 'at', 'Docker', 'requests failed', 'live slot', 'state named', 'repaired by'], cells)}
 
 ¹ The fault itself stops what serves (a power cut, a restart of the engine or the proxy), so requests fail until it is
 over, or, where the proxy is gone, until it is made again. None that is sent after that may fail; in all other rows none

@@ -4,6 +4,7 @@ import type { HostState, SlotName, Stage } from '../../src/model';
 import { type CliOptions, type CliOutcome, runCli } from '../integration/cli';
 import { type App, copyApp, get } from '../integration/fixtures';
 import type { Host } from '../machines/host';
+import type { DockerVersion } from '../machines/images';
 import type { Lab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import type { Fault, Scene } from './faults';
@@ -13,6 +14,7 @@ export type Way = 'repair' | 'deploy';
 
 export interface Row {
   readonly fault: string;
+  readonly engine: DockerVersion;
   readonly stage: Stage;
   readonly sent: number;
   readonly failed: number;
@@ -44,12 +46,13 @@ export class Patient {
   private constructor(
     private readonly lab: Lab,
     readonly host: Host,
+    private readonly engine: DockerVersion,
     private readonly app: App,
   ) {}
 
   /** Deploys the service twice, so that there is a slot to go back to. */
-  static async admit(lab: Lab, host: Host): Promise<Patient> {
-    const patient = new Patient(lab, host, copyApp('instant', 'shop'));
+  static async admit(lab: Lab, host: Host, engine: DockerVersion): Promise<Patient> {
+    const patient = new Patient(lab, host, engine, copyApp('instant', 'shop'));
     for (let release = 1; release <= 2; release += 1) {
       const { code, stdout } = await patient.deploy();
       assert.equal(code, 0, stdout);
@@ -109,6 +112,7 @@ export class Patient {
     }
     return {
       fault: fault.name,
+      engine: this.engine,
       stage,
       sent: counted.sent,
       failed: counted.failed,

@@ -11,6 +11,16 @@ import { type App, assertNothingLeft, containers, copyApp, get } from './fixture
 const byHand =
   'upstream uptimer { server uptimer_BLUE:8080; }\nserver { listen 80; location / { proxy_pass http://uptimer; } }\n';
 
+/** Answers in its own time, on a port that nothing but nginx's file names. */
+const app1 = `import time, http.server as h
+class Handler(h.BaseHTTPRequestHandler):
+  def do_GET(self):
+    time.sleep(16 if self.path == "/slow" else 0)
+    self.send_response(200)
+    self.end_headers()
+  def log_message(self, *_): pass
+h.ThreadingHTTPServer(("", 8080), Handler).serve_forever()`;
+
 let lab: Lab;
 let host: Host;
 let app: App;
@@ -34,7 +44,7 @@ after(async () => {
 async function prepareAsTheArticle(): Promise<void> {
   await host.mustExec('docker network create web-gateway');
   await host.mustExec(
-    `docker run -d --init --name uptimer_BLUE --restart always --network web-gateway -w /app python:3.13-alpine python3 -m http.server 8080`,
+    `docker run -d --init --name uptimer_BLUE --restart always --network web-gateway python:3.13-alpine python3 -c '${app1}'`,
   );
   await host.mustExec(
     'docker run -d --name reverse-proxy --restart always --network web-gateway -p 80:80 nginx:1.30-alpine',
@@ -59,11 +69,23 @@ test('status recognises the service and its live slot', async () => {
   assert.match(state.services[0]?.findings.map(({ code }) => code).join() ?? '', /^adopted$/);
 });
 
-test('the first deployment fills GREEN and takes the file over where it is', async () => {
+test('the first deployment fills GREEN, takes the file over where it is, and drains BLUE on whatever port', async () => {
   const kept = 8;
   const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: kept, fresh: 8 });
-  const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], { cwd: app.folder });
+  let slow: Promise<number> | undefined;
+  const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], {
+    cwd: app.folder,
+    onEvent: (event) => {
+      if (event.type === 'stage' && event.stage === 'switch') {
+        slow ??= fetch(`${host.url}/slow`, { signal: AbortSignal.timeout(30_000) }).then(
+          ({ status }) => status,
+          () => 0,
+        );
+      }
+    },
+  });
   const counted = await traffic.stop();
+  assert.equal(await slow, 200);
   assert.equal(code, 0, stdout);
   const { fresh, keepAlive } = counted.kinds;
   assert.equal(fresh.failed, 0, describeTraffic(counted));

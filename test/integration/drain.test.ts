@@ -28,16 +28,19 @@ after(async () => {
 });
 
 /** Deploys the next version, and does something as a stage begins. */
-function deploy(drain: object, on: Partial<Record<Stage, () => void>> = {}): Promise<CliOutcome> {
+function deploy(
+  drain: object,
+  on: Partial<Record<Stage, (kill: (signal: NodeJS.Signals) => void) => void>> = {},
+): Promise<CliOutcome> {
   version += 1;
   app.setVersion(String(version));
   const service = { build: { args: { WARMUP: '0' } }, health: { interval: '100ms' }, drain };
   app.write('bluegreen.json', JSON.stringify({ services: { uptimer: service } }));
   return runCli(lab, ['deploy', '--host', host.name, '--json'], {
     cwd: app.folder,
-    onEvent: (event) => {
+    onEvent: (event, kill) => {
       if (event.type === 'stage' && event.status === 'running') {
-        on[event.stage]?.();
+        on[event.stage]?.(kill);
       }
     },
   });
@@ -125,5 +128,16 @@ describe('what is still open after drain.timeout', () => {
     assert.match(stdout, /1 connection, waited for\./);
     assert.ok((result?.durations.drain ?? 0) > 13_500, `drained in ${result?.durations.drain} ms`);
     assert.match(await host.mustExec('docker logs uptimer_BLUE'), /stops, 0 requests open/);
+  });
+
+  test('wait, and cancelled: the next deployment waits until the timeout, not until it has ended', async () => {
+    socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);
+    const drain = { timeout: '2s', atTimeout: 'wait' };
+    const cancelled = await deploy(drain, { drain: (kill) => kill('SIGINT') });
+    assert.equal(cancelled.code, 130, cancelled.stdout);
+    const next = await deploy(drain);
+    assert.equal(next.code, 0, next.stdout);
+    assert.match(next.stdout, /1 connection, cut now\./);
+    assert.deepEqual(socket.end, { kind: 'closed', code: 1001 });
   });
 });

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { DeployResult, Stage } from '../../src/model';
 import type { Host } from '../machines/host';
+import { proxyImage } from '../machines/images';
 import { generateKey } from '../machines/keys';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
@@ -69,7 +70,7 @@ describe('a release that is no good', () => {
       code: 5,
       stage: 'probe',
       says: /Answered 500.*database/s,
-      config: { attempts: 4, interval: '200ms' },
+      config: { health: { attempts: 4, interval: '200ms' } },
     },
     { name: 'ends at once', app: 'crash', code: 3, stage: 'probe', says: /code 3.*DATABASE_URL is not set/s },
     {
@@ -78,7 +79,15 @@ describe('a release that is no good', () => {
       code: 5,
       stage: 'probe',
       says: /127\.0\.0\.1:8080 only/,
-      config: { attempts: 4, interval: '200ms' },
+      config: { health: { attempts: 4, interval: '200ms' } },
+    },
+    {
+      name: 'has less memory than Docker allows',
+      app: 'uptimer',
+      code: 3,
+      stage: 'start',
+      says: /cannot be started: Minimum memory limit.*Check "run"/s,
+      config: { run: { memory: '4m' } },
     },
     { name: 'does not build', app: 'broken-build', code: 6, stage: 'build', says: /error: expected ';'/ },
   ];
@@ -87,7 +96,7 @@ describe('a release that is no good', () => {
       const app = asUptimer(source);
       try {
         if (config !== undefined) {
-          app.write('bluegreen.json', JSON.stringify({ services: { uptimer: { health: config } } }));
+          app.write('bluegreen.json', JSON.stringify({ services: { uptimer: config } }));
         }
         await whileServing(async () => {
           const outcome = await deploy(app);
@@ -259,6 +268,25 @@ describe('wrong use', () => {
       assert.match(result?.error?.message ?? '', /Port 80 .* used by another program/);
       assert.match(result?.error?.hint ?? '', /--publish/);
       assert.deepEqual(await containers(other), ['squatter running']);
+    } finally {
+      await other.remove();
+    }
+  });
+
+  test('a proxy that Docker lets join no network', async () => {
+    const other = await (await lab.host({ engine: '26.1', name: 'alone' })).dockerReady();
+    try {
+      await lab.images(proxyImage);
+      await other.load(proxyImage);
+      await other.mustExec(`docker run -d --name reverse-proxy --network host ${proxyImage}`);
+      const { code, result } = await runCli(lab, ['deploy', '--host', other.name, '--json'], {
+        cwd: uptimer.folder,
+      });
+      assert.equal(code, 2);
+      assert.equal(result?.error?.stage, 'proxy');
+      assert.equal(result.error.code, 'proxy');
+      assert.match(result.error.message, /network/);
+      assert.deepEqual(await containers(other), ['reverse-proxy running']);
     } finally {
       await other.remove();
     }

@@ -16,7 +16,7 @@ before(async () => {
   await lab.images(proxyImage, tinyImage);
   const host = await (await lab.host({ engine: '28.5' })).dockerReady();
   await host.load(proxyImage);
-  patient = await Patient.admit(lab, host);
+  patient = await Patient.admit(lab, host, '28.5');
 });
 after(async () => {
   patient.discharge();

@@ -84,9 +84,8 @@ for (const image of [...oldProxyImages, proxyImage]) {
       const identity = { service: 'tiny', slot, deployment };
       const files = filesToServe(view, { ...identity, port: 8080, route, nginxVersion: view.nginxVersion });
       const expect = markerAnswer(identity);
-      assert.deepEqual(await switchProxy(remote.engine, proxy, { files, service: 'tiny', expect }), {
-        kind: 'switched',
-      });
+      const input = { files, service: 'tiny', expect };
+      assert.deepEqual(await switchProxy(remote.engine, proxy, input, () => Promise.resolve()), { kind: 'switched' });
     }
 
     test(`${SWITCHES} switches under kept connections lose no request`, async () => {
@@ -117,7 +116,7 @@ for (const image of [...oldProxyImages, proxyImage]) {
       const isSaid = deployError('proxy', /did not answer/);
       await host.mustExec('docker stop -t 0 reverse-proxy');
       await assert.rejects(lookAtProxy(remote.engine, proxy, ['tiny'], noSignal), isSaid);
-      await assert.rejects(countDraining(remote.engine, proxy, '127.0.0.1', 80, noSignal), isSaid);
+      await assert.rejects(countDraining(remote.engine, proxy, '127.0.0.1', noSignal), isSaid);
       await startContainer(remote.engine, proxy, noSignal);
       await waitForWorkers(remote.engine, proxy, 20_000, noSignal);
       // Workers that stand still let each question wait for its limit.

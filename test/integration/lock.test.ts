@@ -1,7 +1,7 @@
 /** The lock of a service on real engines: one at a time holds it, and whoever comes as it is let go of is not in the way. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Lock, lookAtLock, takeLock } from '../../src/engine/lock';
+import { type Lock, lookAtLock, takeLock, withLock } from '../../src/engine/lock';
 import { findTemporaryImages } from '../../src/engine/observe';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
@@ -70,6 +70,37 @@ for (const version of ['20.10', '28.5'] as const) {
       await release;
       await (await next).release();
       assert.ok(seen.has(undefined), [...seen].join());
+      await assertNothingLeft();
+    });
+
+    test('the work under it counts, whether or not it can be let go of', async () => {
+      const owner = { deployment: '0123456789ab', person: 'ann@laptop' };
+      const notes: string[] = [];
+      const under = async (work: () => string): Promise<string> => {
+        const own = await remoteEngine(lab, host.name);
+        return withLock(
+          own.engine,
+          'shop',
+          owner,
+          (text) => notes.push(text),
+          noSignal,
+          async (lock) => {
+            await lock.confirm();
+            own.close();
+            return work();
+          },
+        );
+      };
+      const letGo = (): Promise<string> => host.mustExec('docker rm -f shop_LOCK; docker rmi blue-green-lock:1');
+      assert.equal(await under(() => 'done'), 'done');
+      await letGo();
+      await assert.rejects(
+        under(() => assert.fail('the true reason')),
+        /the true reason/,
+      );
+      await letGo();
+      assert.equal(notes.length, 2);
+      assert.match(notes.join(), /could not be released/);
       await assertNothingLeft();
     });
 

@@ -1,6 +1,6 @@
 import { type ContainerDetails } from '../../docker/containers';
 import { formatNumber, t } from '../../l10n';
-import { type DrainChoice, type DrainConfig, GATEWAY_NETWORK } from '../../model';
+import { type DrainChoice, type DrainConfig, GATEWAY_NETWORK, type ServiceConfig } from '../../model';
 import { KEEPALIVE_MINIMUM_MS } from '../../nginx/conf';
 import { countDraining } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
@@ -19,9 +19,9 @@ export function countConnections(count: number): string {
   return count === 1 ? t('1 connection') : t('{0} connections', formatNumber(count));
 }
 
-export interface DrainedSlot {
-  readonly container: ContainerDetails;
-  readonly port: number;
+/** As a slot is drained that stands in the way of another run: nobody decided to wait for it without end. */
+export function untilTimeout({ drain }: ServiceConfig): DrainConfig {
+  return { timeoutMs: drain.timeoutMs, atTimeout: 'cut' };
 }
 
 export interface Drained {
@@ -30,7 +30,7 @@ export interface Drained {
 }
 
 /** Drains the slot that is no longer live, for as long as the configuration says, or somebody has the patience for. */
-export function drainStage(run: Run, proxy: ReadyProxy, slot: DrainedSlot, check: () => void): Promise<Drained> {
+export function drainStage(run: Run, proxy: ReadyProxy, slot: ContainerDetails, check: () => void): Promise<Drained> {
   const { timeoutMs, atTimeout } = run.service.drain;
   const given = Math.max(timeoutMs, LEAST_MS);
   const limits = { timeoutMs, atTimeout };
@@ -62,19 +62,19 @@ export function drainStage(run: Run, proxy: ReadyProxy, slot: DrainedSlot, check
 export async function drainSlot(
   run: Run,
   proxy: ReadyProxy,
-  slot: DrainedSlot,
+  slot: ContainerDetails,
   onLook: (leftMs: number) => void,
   signal: AbortSignal,
-  limits: DrainConfig = run.service.drain,
+  limits: DrainConfig,
 ): Promise<Drained> {
-  const address = slot.container.networks[GATEWAY_NETWORK]?.ipAddress ?? '';
+  const address = slot.networks[GATEWAY_NETWORK]?.ipAddress ?? '';
   if (address === '') {
     return { connections: 0 };
   }
   const begin = performance.now();
   let isSaid = false;
   for (;;) {
-    const { connections, leavingWorkers } = await countDraining(run.engine, proxy.id, address, slot.port, signal);
+    const { connections, leavingWorkers } = await countDraining(run.engine, proxy.id, address, signal);
     const elapsed = performance.now() - begin;
     run.emit({ type: 'drain', connections, oldWorkers: leavingWorkers });
     const least = leavingWorkers === 0 ? 0 : LEAST_MS;
@@ -85,7 +85,7 @@ export async function drainSlot(
     }
     if (left < 0) {
       if (!isSaid) {
-        run.note(openText(slot.container.name, elapsed, connections, limits.atTimeout), 'warning');
+        run.note(openText(slot.name, elapsed, connections, limits.atTimeout), 'warning');
         isSaid = true;
       }
       if (limits.atTimeout !== 'wait' || elapsed > LONGEST_WAIT_MS) {

@@ -2,7 +2,7 @@ import { type ContainerDetails, removeContainer, setRestartPolicy, stopContainer
 import type { DockerEngine } from '../../docker/engine';
 import { type ImageDetails, listImages, removeImage } from '../../docker/images';
 import { t } from '../../l10n';
-import { LABEL } from '../../model';
+import { LABEL, throwIfCancelled, toDeployError } from '../../model';
 import type { Run } from '../context';
 import { releaseTime } from '../identity';
 import { type ServiceView, viewHost } from '../observe';
@@ -43,7 +43,13 @@ export async function retireStage(
   for (const each of new Set(engines)) {
     // On the host the lock keeps others away. Where images are built, another one may be on its way to another host.
     const olderThan = each === engine ? Infinity : Date.now() - UNDER_WAY_MS;
-    await pruneImages(each, { service: service.name, keep: keepImages, olderThan }, view, signal);
+    try {
+      await pruneImages(each, { service: service.name, keep: keepImages, olderThan }, view, signal);
+    } catch (error) {
+      throwIfCancelled(signal);
+      // The deployment is through, and the next one removes them.
+      run.note(t('Older images of {0} were not removed: {1}', service.name, toDeployError(error).message), 'warning');
+    }
   }
   if (old === undefined) {
     return t('There was no old slot.');

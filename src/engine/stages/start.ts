@@ -26,7 +26,7 @@ import type { FilledSlot, ReadyProxy, Run } from '../context';
 import { asideContainer, type ServiceView } from '../observe';
 import { describeService, portOf } from '../release';
 import type { BuiltImage } from './build';
-import { drainSlot } from './drain';
+import { drainSlot, untilTimeout } from './drain';
 
 /** Limit for taking back what this stage did, beyond the container's own grace time, in seconds. */
 const UNDO_GRACE_SECONDS = 2;
@@ -64,7 +64,9 @@ export async function startStage(
       stopGraceSeconds: service.retire.graceSeconds,
     },
     run.unbroken(),
-  );
+  ).catch((error: unknown) => {
+    throw notStarted(run, slot, error);
+  });
   run.undo.push({
     what: t('container {0}', slotContainer(service.name, slot)),
     run: async (undoSignal) => {
@@ -83,25 +85,30 @@ export async function startSlot(run: Run, id: string, slot: FilledSlot['slot'], 
     await startContainer(engine, id, run.unbroken());
     throwIfCancelled(signal);
   } catch (error) {
-    const cause = toDeployError(error);
-    if (signal.aborted) {
-      throw cause;
-    }
-    throw new DeployError(
-      'start',
-      t('The container of {0} {1} cannot be started: {2}', run.service.name, slot, cause.message),
-      {
-        hint: t('Check "run" in bluegreen.json and the command of the image.'),
-        detail: (await lastLines(engine, id, 10, AbortSignal.timeout(10_000))).join('\n'),
-        cause,
-      },
-    );
+    const lines = signal.aborted ? [] : await lastLines(engine, id, 10, AbortSignal.timeout(10_000));
+    throw notStarted(run, slot, error, lines.join('\n'));
   }
   const container = await inspectContainer(engine, id, signal);
   if (container === undefined) {
     throw new DeployError('start', t('The container of {0} {1} was removed by somebody else.', run.service.name, slot));
   }
   return { slot, container, port };
+}
+
+/** What Docker says against a container, in our words; as it is when the run was cancelled or its host is gone. */
+function notStarted({ service, signal }: Run, slot: SlotName, error: unknown, detail?: string): DeployError {
+  const cause = toDeployError(error);
+  return signal.aborted
+    ? cause
+    : new DeployError(
+        'start',
+        t('The container of {0} {1} cannot be started: {2}', service.name, slot, cause.message),
+        {
+          hint: t('Check "run" in bluegreen.json and the command of the image.'),
+          ...(detail !== undefined && { detail }),
+          cause,
+        },
+      );
 }
 
 /** A slot whose container exists. */
@@ -139,7 +146,7 @@ async function stepAside(run: Run, proxy: ReadyProxy, slot: SlotName, view: Serv
   const wasRunning = old.running;
   if (wasRunning) {
     // Left running on purpose ("retire.old": "keep"): somebody may still be connected to it.
-    await drainSlot(run, proxy, { container: old, port: portOf(service, old) }, () => undefined, signal);
+    await drainSlot(run, proxy, old, () => undefined, signal, untilTimeout(service));
     await stopContainer(engine, old.id, service.retire.graceSeconds, signal);
   }
   await renameContainer(engine, old.id, asideContainer(service.name, slot), run.unbroken());

@@ -1,6 +1,6 @@
 import { execInContainer } from '../../docker/containers';
 import { t } from '../../l10n';
-import { DeployError, type ServiceConfig, type SlotName } from '../../model';
+import { DeployError, type DrainConfig, type ServiceConfig, type SlotName } from '../../model';
 import { CONF_DIRECTORY, EDITED_SUFFIX, includeLine, markerAnswer } from '../../nginx/conf';
 import {
   changesOf,
@@ -11,19 +11,27 @@ import {
   lookAtProxy,
   type ProxyView,
   sharedByHand,
+  switchIsBusy,
   switchProxy,
   type SwitchVerdict,
   tlsInTheWay,
 } from '../../nginx/proxy';
 import type { FilledSlot, ReadyProxy, Run } from '../context';
+import { drainSlot } from './drain';
 
-/** What a switch changed, and what takes it back. */
-export interface Switched {
-  readonly back: readonly FileChange[];
-}
+/** How long a slot that never proved itself is waited for when a switch is taken back: within the limit of an undo. */
+const UNDO_DRAIN: DrainConfig = { timeoutMs: 30_000, atTimeout: 'cut' };
 
-/** Points nginx at the filled slot, and proves it. On any failure the previous files serve. */
-export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlot): Promise<Switched> {
+/**
+ * Points nginx at the filled slot, and proves it. What takes that back is laid down before nginx is told: a switch that
+ * gives no answer may have happened. `live` is the slot that serves now.
+ */
+export async function switchStage(
+  run: Run,
+  proxy: ReadyProxy,
+  filled: FilledSlot,
+  live: SlotName | undefined,
+): Promise<void> {
   const { service, deployment, engine, signal } = run;
   const view = await lookAtProxy(engine, proxy.id, [service.name], signal);
   const identity = { service: service.name, slot: filled.slot, deployment };
@@ -41,11 +49,26 @@ export async function switchStage(run: Run, proxy: ReadyProxy, filled: FilledSlo
   for (const { path } of filesByHand(view, service.name)) {
     await keepCopy(run, proxy, path);
   }
-  await run.mustHoldLock();
-  const verdict = await switchProxy(engine, proxy.id, { files, service: service.name, expect: markerAnswer(identity) });
+  let outcome: SwitchVerdict['kind'] | 'unknown' = 'unknown';
+  run.undo.push({
+    what: t('the switch'),
+    run: async (undoSignal) => {
+      if (outcome === 'refused' || outcome === 'unwritten' || outcome === 'busy') {
+        return;
+      }
+      if (outcome !== 'reverted') {
+        await tellNginx(run, proxy, back);
+        run.live = live;
+      }
+      // Workers that already knew the new slot may pass requests on to it for a while yet.
+      await drainSlot(run, proxy, filled.container, () => undefined, undoSignal, UNDO_DRAIN);
+    },
+  });
+  const input = { files, service: service.name, expect: markerAnswer(identity) };
+  const verdict = await switchProxy(engine, proxy.id, input, () => run.mustHoldLock());
+  outcome = verdict.kind;
   mustHaveSwitched(run, verdict);
   run.live = filled.slot;
-  return { back };
 }
 
 /**
@@ -101,25 +124,14 @@ export function mustKeepWhatIsByHand(
 }
 
 /** Has nginx read its files anew as they are, so that it finds a container whose address has changed. */
-export async function reloadAsItIs(run: Run, proxy: ReadyProxy): Promise<void> {
-  const { name } = run.service;
-  mustHaveSwitched(run, await switchProxy(run.engine, proxy.id, { files: [], service: name, expect: undefined }));
+export function reloadAsItIs(run: Run, proxy: ReadyProxy): Promise<void> {
+  return tellNginx(run, proxy, []);
 }
 
-/** Takes a switch back: the previous files serve again. `live` is the slot that they name. */
-export async function switchBack(
-  run: Run,
-  proxy: ReadyProxy,
-  switched: Switched,
-  live: SlotName | undefined,
-): Promise<void> {
-  const verdict = await switchProxy(run.engine, proxy.id, {
-    files: switched.back,
-    service: run.service.name,
-    expect: undefined,
-  });
-  mustHaveSwitched(run, verdict);
-  run.live = live;
+/** Has nginx take these files over, and proves that it did, whatever its workers answer then. */
+async function tellNginx(run: Run, proxy: ReadyProxy, files: readonly FileChange[]): Promise<void> {
+  const input = { files, service: run.service.name, expect: undefined };
+  mustHaveSwitched(run, await switchProxy(run.engine, proxy.id, input, () => run.mustHoldLock()));
 }
 
 /** What somebody wrote by hand is not lost when the file is replaced. */
@@ -162,13 +174,7 @@ function mustHaveSwitched(run: Run, verdict: SwitchVerdict): void {
         },
       );
     case 'busy':
-      throw new DeployError(
-        'nginx-refused',
-        t("Another service's switch of nginx does not end. Nothing was changed."),
-        {
-          hint: t('Look at the log of the proxy, and deploy again.'),
-        },
-      );
+      throw switchIsBusy(verdict.output);
     case 'unwritten':
       throw new DeployError(
         'nginx-refused',

@@ -35,6 +35,34 @@ export function describeBench(ours: OursReport, article: readonly TrafficReport[
   ].join('\n');
 }
 
+/** Milliseconds from the image on the host to live, less the app's own warm-up, that half of the deployments may take. */
+const LIVE_WITHIN_MS = 2_000;
+
+/** What is not as it has to be, a sentence each. */
+export function shortcomings({
+  traffic,
+  live,
+  after3,
+  afterAll,
+}: Pick<OursReport, 'live' | 'after3' | 'afterAll'> & { readonly traffic: readonly { failed: number }[] }): string[] {
+  const failed = traffic.reduce((sum, report) => sum + report.failed, 0);
+  const half = percentile(
+    live.map(({ ms, warmUpMs }) => ms - warmUpMs),
+    50,
+  );
+  // (Megabytes are rounded.)
+  const isLarger =
+    afterAll.containers > after3.containers ||
+    afterAll.images > after3.images ||
+    afterAll.networks > after3.networks ||
+    afterAll.megabytes > after3.megabytes + 1;
+  return [
+    ...(failed > 0 ? [`${failed} requests failed.`] : []),
+    ...(half <= LIVE_WITHIN_MS ? [] : [`Half of the deployments took more than ${LIVE_WITHIN_MS} ms: ${half} ms.`]),
+    ...(isLarger ? [`The host has grown: ${footprintText(after3)}, then ${footprintText(afterAll)}.`] : []),
+  ];
+}
+
 function cell(counts: readonly { readonly sent: number; readonly failed: number }[]): string {
   const sum = (pick: 'sent' | 'failed'): number => counts.reduce((total, count) => total + count[pick], 0);
   return sum('sent') === 0

@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { shortcomings } from '../../bench/switch/report';
+
+const after3 = { containers: 3, images: 4, networks: 4, megabytes: 518 };
+const times = (...all: number[]): { ms: number; warmUpMs: number; stages: object }[] =>
+  all.map((ms) => ({ ms: ms + 400, warmUpMs: 400, stages: {} }));
+const good = { traffic: [{ failed: 0 }], live: times(1_900, 2_000, 9_000), after3, afterAll: after3 };
+
+test('the bench of the switch fails on each of its measures by itself', () => {
+  assert.deepEqual(shortcomings(good), []);
+  assert.deepEqual(shortcomings({ ...good, traffic: [{ failed: 0 }, { failed: 2 }] }), ['2 requests failed.']);
+  assert.match(shortcomings({ ...good, live: times(1_900, 2_001, 9_000) }).join(), /more than 2000 ms: 2001 ms\.$/);
+  for (const grown of [{ containers: 4 }, { images: 5 }, { networks: 5 }, { megabytes: 520 }]) {
+    assert.match(shortcomings({ ...good, afterAll: { ...after3, ...grown } }).join(), /^The host has grown/);
+  }
+});
