@@ -78,13 +78,13 @@ export function lockContainer(service: string): string {
 
 /**
  * Takes the lock. A living owner's lock throws `locked` and names the owner; a dead owner's is taken over after
- * {@link DEAD_AFTER_MS}, which `onNote` is told.
+ * {@link DEAD_AFTER_MS}, which `onNote` is told: first that it is looked at, then that it was taken over.
  */
 export async function takeLock(
   engine: DockerEngine,
   service: string,
   owner: LockOwner,
-  onNote: (text: string) => void,
+  onNote: (text: string, tookOver: boolean) => void,
   signal: AbortSignal,
 ): Promise<Lock> {
   // What the host's clock is ahead of ours, so that everybody can tell how long ago a heartbeat was.
@@ -189,7 +189,7 @@ async function tryCreate(
 async function waitForDeadOwner(
   engine: DockerEngine,
   service: string,
-  onNote: (text: string) => void,
+  onNote: (text: string, tookOver: boolean) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const holder = await inspectContainer(engine, lockContainer(service), signal);
@@ -203,6 +203,7 @@ async function waitForDeadOwner(
       service,
       holder.labels[LABEL.person] ?? t('someone'),
     ),
+    false,
   );
   for (let waited = 0; waited < DEAD_AFTER_MS; waited += 500) {
     await pause(500, signal);
@@ -226,7 +227,7 @@ async function waitForDeadOwner(
   await removeContainer(engine, holder.id, { force: true }, signal);
   const person = holder.labels[LABEL.person] ?? t('someone');
   const deployment = holder.labels[LABEL.deployment] ?? '?';
-  onNote(t('Took over the lock of a deployment that no longer runs ({0}, deployment {1}).', person, deployment));
+  onNote(t('Took over the lock of a deployment that no longer runs ({0}, deployment {1}).', person, deployment), true);
 }
 
 /**

@@ -6,7 +6,7 @@ import { confPath } from '../nginx/conf';
 import { cleanProxy } from '../nginx/proxy';
 import type { ReadyProxy, Run } from './context';
 import { entries, isKeptRunning, isLeftOpen } from './findings';
-import { findTemporaryImages, isCandidate, type ServiceView, viewHost } from './observe';
+import { findTemporaryImages, isCandidate, lookContainer, type ServiceView, viewHost } from './observe';
 import { portOf } from './release';
 import { drainSlot } from './stages/drain';
 
@@ -25,6 +25,7 @@ export async function settle(run: Run, proxy: ReadyProxy, seen?: ServiceView): P
     // The switch of a deployment that was killed goes on by itself.
     cleanProxy(engine, proxy.id, confPath(run.service.name), signal),
     removeTemporaryImages(run),
+    removeContainer(engine, lookContainer(run.service.name), { force: true }, signal),
   ]);
   let view = isOutOfDate ? await viewService(run) : now;
   for (const [slot, container] of entries(view.slots)) {
