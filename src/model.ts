@@ -32,7 +32,7 @@ export const LABEL = {
   time: 'blue-green.time',
   /** The service's configuration as JSON (names of environment variables only, never their values). */
   config: 'blue-green.config',
-  /** `proxy` or `lock` on helper containers; `gateway` on the network. */
+  /** `proxy`, `lock` or `look` on helper containers; `gateway` on the network. */
   role: 'blue-green.role',
 } as const;
 
@@ -325,8 +325,10 @@ export type FindingCode =
   | 'both-up'
   | 'conf-edited'
   | 'conf-unloaded'
+  | 'unrouted'
   | 'tls-by-hand'
   | 'shared-by-hand'
+  | 'slot-by-hand'
   | 'switch-files'
   | 'adopted';
 
@@ -448,6 +450,8 @@ export interface TrafficCount {
   readonly failed: number;
   readonly longestMs: number;
 }
+
+export const NO_TRAFFIC: TrafficCount = { sent: 0, failed: 0, longestMs: 0 };
 
 export type DeployEvent =
   | (EventBase & { readonly type: 'plan'; readonly plan: Plan })

@@ -1,5 +1,5 @@
 /** What `--json` prints: one object a line, the last one always a result. */
-import type { DeployError, DeployEvent, DeployResult } from '../model';
+import { type DeployError, type DeployEvent, type DeployResult, NO_TRAFFIC } from '../model';
 
 /** One line for an event. A result is flattened, so that a script reads `.ok` and `.live` at once. */
 export function eventLine(event: DeployEvent): string {
@@ -23,7 +23,7 @@ export function failureLine(error: DeployError, known: { service?: string; host?
       summary: message,
       bytesSent: 0,
       durations: {},
-      requests: { sent: 0, failed: 0, longestMs: 0 },
+      requests: NO_TRAFFIC,
       error: { code, stage: undefined, message, hint, detail, position },
     }),
   );

@@ -105,3 +105,15 @@ export async function locateService(
   const services = loaded.services.filter((service) => service.name === name);
   return { config: services[0], host: await onlyHost(command.host, services, command.sshConfigFile) };
 }
+
+/** The host that a command means which is about a service, or about a whole host. */
+export async function hostOf(
+  session: Session,
+  command: HostCommand & { readonly service?: string | undefined },
+): Promise<string> {
+  if (command.service !== undefined) {
+    return (await locateService(session, command, command.service)).host;
+  }
+  const services = command.host === undefined ? (await configuredServices(session, command)).services : [];
+  return onlyHost(command.host, services, command.sshConfigFile);
+}

@@ -8,6 +8,7 @@ import {
   type DeployError,
   type DeployResult,
   type Emit,
+  NO_TRAFFIC,
   type Plan,
   type ServiceConfig,
   type SlotName,
@@ -345,7 +346,7 @@ function failedBefore(service: string, host: string, error: DeployError, live: S
     summary: live === undefined ? untouched : joinSentences(untouched, liveSentence(service, live, host)),
     bytesSent: 0,
     durations: {},
-    requests: { sent: 0, failed: 0, longestMs: 0 },
+    requests: NO_TRAFFIC,
     error: { code, stage: undefined, message, hint, detail, position },
   };
 }

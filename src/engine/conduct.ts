@@ -19,7 +19,7 @@ import {
 import { Run } from './context';
 import type { Host } from './host';
 import { newDeploymentId } from './identity';
-import { withLock } from './lock';
+import { type OnLockNote, withLock } from './lock';
 import { viewHost } from './observe';
 import type { Patience } from './patience';
 import { describeTraffic } from './traffic';
@@ -77,7 +77,7 @@ export async function conduct(
   try {
     throwIfCancelled(signal);
     const owner = { deployment, person };
-    const note = run.note.bind(run);
+    const note: OnLockNote = (text, what) => run.note(text, what === 'not-released' ? 'warning' : 'info');
     const outcome = await withLock(host.engine, service.name, owner, note, stop.signal, async (lock) => {
       lock.lost.addEventListener('abort', () => stop.abort(lock.lost.reason), { once: true });
       run.lock = lock;

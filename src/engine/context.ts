@@ -1,7 +1,7 @@
 import type { ContainerDetails } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
-import type { DeployEvent, Emit, Plan, ServiceConfig, SlotName, Stage, StageStatus, TrafficCount } from '../model';
-import { toDeployError } from '../model';
+import type { DeployEvent, Emit, Plan, ServiceConfig, SlotName, Stage, StageStatus } from '../model';
+import { NO_TRAFFIC, toDeployError } from '../model';
 import type { Host } from './host';
 import type { Lock } from './lock';
 import type { HostView, ServiceView } from './observe';
@@ -23,16 +23,14 @@ export interface Undo {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/**
- * What the stages of one run share. Stages read the first part and write what later ones need into the second.
- */
+/** What the stages of one run share, and what is known of it so far. */
 export class Run {
   readonly undo: Undo[] = [];
   readonly durations: Partial<Record<Stage, number>> = {};
   stage: Stage | undefined;
   /** The slot that serves, as last seen or proven. */
   live: SlotName | undefined;
-  traffic: TrafficCount = { sent: 0, failed: 0, longestMs: 0 };
+  traffic = NO_TRAFFIC;
   /** The run's lock, once it is taken. */
   lock: Lock | undefined;
   readonly #over = new AbortController();

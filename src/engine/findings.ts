@@ -4,9 +4,17 @@
  */
 import { t } from '../l10n';
 import type { Finding, FindingCode, ServiceConfig, SlotName } from '../model';
-import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES } from '../model';
+import { GATEWAY_NETWORK, PROXY_CONTAINER, SLOT_NAMES, slotContainer } from '../model';
 import { namesFileOf, readConf } from '../nginx/conf';
-import { confOf, editedFiles, type ProxyView, sharedByHand, tlsInTheWay } from '../nginx/proxy';
+import {
+  confOf,
+  editedFiles,
+  missingFile,
+  namedBeside,
+  type ProxyView,
+  sharedByHand,
+  tlsInTheWay,
+} from '../nginx/proxy';
 import { inWords, lockInWords } from './lock';
 import { stageName } from '../stageNames';
 import { asideContainer, type HostExamination, isCandidate, type ServiceView, type Slots } from './observe';
@@ -172,6 +180,19 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
       ),
     );
   }
+  const beside = namedBeside(nginx, service);
+  if (beside !== undefined && beside.path !== tls?.path) {
+    findings.push(
+      forPerson(
+        'slot-by-hand',
+        t(
+          '{0} leads to {1} as well. A switch away from it is refused until that file names no slot.',
+          beside.path,
+          slotContainer(service, beside.slot),
+        ),
+      ),
+    );
+  }
   for (const { path } of editedFiles(nginx, service).filter((file) => file.path !== tls?.path)) {
     findings.push(
       forPerson(
@@ -198,6 +219,12 @@ function findingsOnConf(view: ServiceView, { view: host, proxy }: HostExaminatio
           served.slot,
         ),
       ),
+    );
+  }
+  const missing = missingFile(nginx, service);
+  if (missing !== undefined) {
+    findings.push(
+      repaired('unrouted', t('nginx has no file {0}, without which requests do not reach the service.', missing)),
     );
   }
   const left = (proxy?.leftFiles ?? []).filter((file) => isFileOf(view, nginx, file));

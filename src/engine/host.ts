@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream';
 import { connectEngineAt, connectLocalEngine, connectRemoteEngine } from '../docker/connect';
 import type { DockerEngine } from '../docker/engine';
 import { resolveContext } from '../docker/localAddress';
-import { LOCAL_HOST } from '../hostNames';
-import type { Questions } from '../model';
+import { hostLabel, LOCAL_HOST } from '../hostNames';
+import { t } from '../l10n';
+import { DeployError, type Questions } from '../model';
 import { LastingTransport } from '../ssh/lasting';
 import type { SshOptions } from '../ssh/settings';
 
@@ -89,4 +90,11 @@ function directHost(name: string, engine: DockerEngine, address: string): Host {
     openTcp: (host, port) => net.connect({ host: host === '127.0.0.1' ? address : host, port }),
     close: () => engine.close(),
   };
+}
+
+/** For a service that neither has a container nor is served. */
+export function noSuchService(host: Host, service: string): DeployError {
+  return new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
+    hint: t('See what is there: blue-green status.'),
+  });
 }

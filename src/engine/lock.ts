@@ -81,6 +81,12 @@ export function lockContainer(service: string): string {
 }
 
 /**
+ * Hears what is worth a line in the log. `looks`: whether a lock's owner is alive; `took-over`: a dead owner's lock;
+ * `not-released`: the lock stays until somebody takes it over.
+ */
+export type OnLockNote = (text: string, what: 'looks' | 'took-over' | 'not-released') => void;
+
+/**
  * Runs `work` while it holds the lock, and lets it go. `work` is given the lock, and has to stop when that is lost. That
  * it cannot be let go of is noted: what came of the work counts. Throws as {@link takeLock} does.
  */
@@ -88,7 +94,7 @@ export async function withLock<T>(
   engine: DockerEngine,
   service: string,
   owner: LockOwner,
-  onNote: (text: string, level?: 'warning') => void,
+  onNote: OnLockNote,
   signal: AbortSignal,
   work: (lock: Lock) => Promise<T>,
 ): Promise<T> {
@@ -97,20 +103,20 @@ export async function withLock<T>(
     return await work(lock);
   } finally {
     await lock.release().catch((error: unknown) => {
-      onNote(t('The lock could not be released: {0}', toDeployError(error).message), 'warning');
+      onNote(t('The lock could not be released: {0}', toDeployError(error).message), 'not-released');
     });
   }
 }
 
 /**
  * Takes the lock. A living owner's lock throws `locked` and names the owner; a dead owner's is taken over after
- * {@link DEAD_AFTER_MS}, which `onNote` is told.
+ * {@link DEAD_AFTER_MS}, which `onNote` is told: first that it is looked at, then that it was taken over.
  */
 export async function takeLock(
   engine: DockerEngine,
   service: string,
   owner: LockOwner,
-  onNote: (text: string) => void,
+  onNote: OnLockNote,
   signal: AbortSignal,
 ): Promise<Lock> {
   // What the host's clock is ahead of ours, so that everybody can tell how long ago a heartbeat was.
@@ -215,7 +221,7 @@ async function tryCreate(
 async function waitForDeadOwner(
   engine: DockerEngine,
   service: string,
-  onNote: (text: string) => void,
+  onNote: OnLockNote,
   signal: AbortSignal,
 ): Promise<void> {
   const holder = await inspectContainer(engine, lockContainer(service), signal);
@@ -229,9 +235,15 @@ async function waitForDeadOwner(
       service,
       holder.labels[LABEL.person] ?? t('someone'),
     ),
+    'looks',
   );
-  for (let waited = 0; waited < DEAD_AFTER_MS; waited += 500) {
+  let lookedAt = performance.now();
+  for (let watchedMs = 0; watchedMs < DEAD_AFTER_MS;) {
     await pause(500, signal);
+    const before = lookedAt;
+    lookedAt = performance.now();
+    // A machine that slept meanwhile has not watched for so long.
+    watchedMs += Math.min(lookedAt - before, 1_000);
     const now = await inspectContainer(engine, lockContainer(service), signal);
     if (now?.id !== holder.id) {
       return;
@@ -252,7 +264,10 @@ async function waitForDeadOwner(
   await removeContainer(engine, holder.id, { force: true }, signal);
   const person = holder.labels[LABEL.person] ?? t('someone');
   const deployment = holder.labels[LABEL.deployment] ?? '?';
-  onNote(t('Took over the lock of a deployment that no longer runs ({0}, deployment {1}).', person, deployment));
+  onNote(
+    t('Took over the lock of a deployment that no longer runs ({0}, deployment {1}).', person, deployment),
+    'took-over',
+  );
 }
 
 /**

@@ -2,7 +2,9 @@ import { containerLogs } from '../docker/containers';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, type SlotName, slotContainer } from '../model';
+import { followLogs } from './followLogs';
 import type { Host } from './host';
+import { slotToServe } from './mend';
 import { viewHost } from './observe';
 
 export interface LogLine {
@@ -13,7 +15,10 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** The last `tail` lines of a slot, the live one unless another is named, and what follows if asked for. */
+/**
+ * The last `tail` lines of a slot, the live one unless another is named. `follow`: and what it writes from then on, through
+ * stops and deployments, until the signal.
+ */
 export async function* serviceLogs(
   host: Host,
   service: string,
@@ -22,7 +27,7 @@ export async function* serviceLogs(
 ): AsyncGenerator<LogLine> {
   const { services } = await viewHost(host.engine, signal, service);
   const view = services[0];
-  const slot = options.slot ?? view?.live ?? (view?.slots.BLUE !== undefined ? 'BLUE' : 'GREEN');
+  const slot = options.slot ?? (view && slotToServe(view)) ?? 'BLUE';
   const container = view?.slots[slot];
   if (container === undefined) {
     throw new DeployError(
@@ -34,7 +39,10 @@ export async function* serviceLogs(
     );
   }
   const { tail, follow } = options;
-  for await (const line of containerLogs(host.engine, container.id, { tail, follow }, signal)) {
-    yield { slot, ...line };
+  const lines = follow
+    ? followLogs(host, [container.name], tail, signal)
+    : containerLogs(host.engine, container.id, { tail, follow }, signal);
+  for await (const { stream, time, text } of lines) {
+    yield { slot, stream, time, text };
   }
 }

@@ -6,6 +6,7 @@ import { type ContainerDetails, type ContainerSummary, inspectContainer, listCon
 import type { DockerEngine } from '../docker/engine';
 import { listImageSummaries } from '../docker/images';
 import { countNetworks } from '../docker/networks';
+import { INCOMING } from '../docker/parts';
 import { GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, SLOT_NAMES, type SlotName, slotContainer } from '../model';
 import { type ConfSummary, readConf } from '../nginx/conf';
 import { examineProxy, lookAtProxy, type ProxyExamination, type ProxyView, servedSlot } from '../nginx/proxy';
@@ -14,6 +15,11 @@ import { LOCK_IMAGE, lockContainer, lookAtLock, type LockView } from './lock';
 /** The container that held a slot before; it stands aside while a deployment fills that slot. */
 export function asideContainer(service: string, slot: SlotName): string {
   return `${slotContainer(service, slot)}_ASIDE`;
+}
+
+/** The container that looks at a slot's sockets from beside it, for a moment. */
+export function lookContainer(service: string): string {
+  return `${service}_LOOK`;
 }
 
 export type Slots = Readonly<Partial<Record<SlotName, ContainerDetails>>>;
@@ -199,12 +205,11 @@ export async function findTemporaryImages(engine: DockerEngine, signal: AbortSig
   return images
     .flatMap(({ tags }) => tags)
     .filter((tag) => {
-      const deployment = /^blue-green-incoming:([0-9a-f]+)/.exec(tag)?.[1];
-      if (deployment !== undefined) {
-        return !underWay.includes(deployment);
+      if (!tag.startsWith(`${INCOMING}:`)) {
+        return tag === LOCK_IMAGE && locks.length === 0;
       }
-      // These do not say whose they are: nobody's, when nobody is at work.
-      const isProbe = tag.startsWith('blue-green-probe:');
-      return (isProbe && underWay.length === 0) || (tag === LOCK_IMAGE && locks.length === 0);
+      const deployment = /^[0-9a-f]+/.exec(tag.slice(INCOMING.length + 1))?.[0];
+      // A probe does not say whose it is: nobody's, when nobody is at work.
+      return deployment === undefined ? underWay.length === 0 : !underWay.includes(deployment);
     });
 }

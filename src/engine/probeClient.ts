@@ -39,9 +39,12 @@ interface Question {
   readonly http2: boolean;
 }
 
-/** The host name that visitors of a service use; undefined when any is as good. */
-export function requestHost(route: RouteConfig): string | undefined {
-  return route.hosts.find((name) => !name.includes('*'));
+/**
+ * A host name that leads to a service; undefined when any is as good. Of `*.shop.example` it is one that no other service
+ * is likely to claim for itself.
+ */
+export function requestHost({ hosts }: RouteConfig): string | undefined {
+  return hosts.find((name) => !name.includes('*')) ?? hosts[0]?.replace('*', 'blue-green');
 }
 
 /** Whether a status is among the accepted codes and classes. */

@@ -3,13 +3,21 @@ import { listImages, removeImage } from '../docker/images';
 import { removeNetwork } from '../docker/networks';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
-import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER } from '../model';
+import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, slotContainer } from '../model';
 import { tlsLine } from '../nginx/conf';
-import { confOf, filesToRemove, type ProxyView, sharedByHand, switchProxy, tlsInTheWay } from '../nginx/proxy';
-import type { Host } from './host';
+import {
+  confOf,
+  filesToRemove,
+  namedBeside,
+  type ProxyView,
+  sharedByHand,
+  switchProxy,
+  tlsInTheWay,
+} from '../nginx/proxy';
+import { type Host, noSuchService } from './host';
 import { newDeploymentId } from './identity';
 import { type Lock, withLock } from './lock';
-import { viewHost } from './observe';
+import { lookContainer, viewHost } from './observe';
 import { serviceFromContainer } from './release';
 
 /** Seconds between the stop signal and the end for a slot that does not say. */
@@ -44,9 +52,14 @@ async function removeLocked(host: Host, service: string, lock: Lock, signal: Abo
   const { nginx } = view;
   const conf = nginx === undefined ? undefined : confOf(nginx, service);
   if (containers.length === 0 && conf === undefined) {
-    throw new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
-      hint: t('See what is there: blue-green status.'),
-    });
+    throw noSuchService(host, service);
+  }
+  if (view.proxy !== undefined && nginx === undefined) {
+    throw new DeployError(
+      'proxy',
+      t('The proxy on {0} is {1}: it keeps the nginx files of {2}.', hostLabel(host.name), view.proxy.state, service),
+      { hint: t('Repair the host first: blue-green repair.') },
+    );
   }
   const removed: string[] = [];
   if (view.proxy !== undefined && nginx !== undefined && conf !== undefined) {
@@ -68,6 +81,7 @@ async function removeLocked(host: Host, service: string, lock: Lock, signal: Abo
     removed.push(t('Container {0} is removed.', container.name));
   }
   await lock.confirm();
+  await removeContainer(engine, lookContainer(service), { force: true }, signal);
   for (const image of await listImages(engine, { labels: [`${LABEL.service}=${service}`] }, signal)) {
     for (const reference of image.tags.length === 0 ? [image.id] : image.tags) {
       await removeImage(engine, reference, signal);
@@ -84,6 +98,7 @@ async function removeLocked(host: Host, service: string, lock: Lock, signal: Abo
 function mustHoldNothingElse(nginx: ProxyView, service: string): void {
   const tls = tlsInTheWay(nginx, service);
   const shared = sharedByHand(nginx, service);
+  const beside = namedBeside(nginx, service);
   const refusal =
     tls !== undefined
       ? t('{0} serves TLS (line {1}) and was written by hand. It would go with {2}.', tls.path, tls.line, service)
@@ -94,7 +109,9 @@ function mustHoldNothingElse(nginx: ProxyView, service: string): void {
             shared.others.join(', '),
             service,
           )
-        : undefined;
+        : beside !== undefined
+          ? t('{0} leads to {1}. nginx would not start without it.', beside.path, slotContainer(service, beside.slot))
+          : undefined;
   if (refusal !== undefined) {
     throw new DeployError('nginx-refused', refusal, {
       hint: t('Take {0} out of that file, or the file away, and reload nginx. Then remove {0}.', service),

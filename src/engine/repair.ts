@@ -14,13 +14,13 @@ import {
   type ServiceState,
   toDeployError,
 } from '../model';
-import { isOurs, namesFileOf, readConf, routePaths, SETTINGS_FILE } from '../nginx/conf';
-import { cleanProxy, confOf, examineProxy, lookAtProxy, sharedByHand, tlsInTheWay } from '../nginx/proxy';
+import { namesFileOf, readConf, SETTINGS_FILE } from '../nginx/conf';
+import { cleanProxy, confOf, examineProxy, lookAtProxy, missingFile, sharedByHand, tlsInTheWay } from '../nginx/proxy';
 import { type ReadyProxy, Run } from './context';
 import { entries } from './findings';
-import type { Host } from './host';
+import { type Host, noSuchService } from './host';
 import { newDeploymentId } from './identity';
-import { withLock } from './lock';
+import { type OnLockNote, withLock } from './lock';
 import { observeHost } from './hostState';
 import { findTemporaryImages, type ServiceView, viewHost } from './observe';
 import { mendStoppedProxy, slotToServe } from './mend';
@@ -37,7 +37,7 @@ export interface LeftFinding extends Finding {
 }
 
 export interface RepairReport {
-  /** What was done, a sentence each. */
+  /** What was done, a sentence each; a wait for somebody else is none. */
   readonly repaired: readonly string[];
   /** What could not be done for a service, a sentence each. */
   readonly failed: readonly string[];
@@ -47,7 +47,8 @@ export interface RepairReport {
 
 /**
  * Repairs one service, or everything on the host. A service that is being deployed right now is left alone, which is
- * said. `onNote` is told of each step. Throws when the host cannot be observed or the signal is aborted.
+ * said. `onNote` is told of each step. Throws `not-found` for a service that is not there, and when the host cannot be
+ * observed or the signal is aborted.
  */
 export async function repairHost(
   host: Host,
@@ -63,6 +64,9 @@ export async function repairHost(
     onNote(text);
   };
   const chosen = before.services.filter(({ name }) => only === undefined || only === name);
+  if (only !== undefined && chosen.length === 0) {
+    throw noSuchService(host, only);
+  }
   // A lock may be that of a deployment which has just been killed: whoever takes it sees whether its owner lives.
   const onlyLocked = chosen.filter((service) => !needsRepair(service, before) && isLocked(service));
   const isOnlyLocked = (service: string): boolean => onlyLocked.some(({ name }) => name === service);
@@ -73,7 +77,7 @@ export async function repairHost(
     const failures = new Map<string, string>();
     for (const service of services) {
       try {
-        await repairService(host, service, person, note, signal);
+        await repairService(host, service, person, note, onNote, signal);
       } catch (error) {
         const { code, message } = toDeployError(error);
         if (code === 'cancelled') {
@@ -99,7 +103,12 @@ export async function repairHost(
     await removeImage(host.engine, tag, signal);
     note(t('Removed the image {0}, left by a transfer that was cut.', tag));
   }
-  return { repaired, failed: [...failures.values()], left: unusual(await observeHost(host, signal)) };
+  const left = unusual(await observeHost(host, signal));
+  return {
+    repaired,
+    failed: [...failures.values()],
+    left: left.filter(({ service }) => only === undefined || service === undefined || service === only),
+  };
 }
 
 /** Every finding of a host that somebody has to end. */
@@ -140,10 +149,13 @@ async function repairService(
   service: string,
   person: string,
   note: (text: string) => void,
+  onNote: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const deployment = newDeploymentId();
-  await withLock(host.engine, service, { deployment, person }, note, signal, async (lock) => {
+  // To look at somebody's lock mends nothing; to take a dead one over does.
+  const onLock: OnLockNote = (text, what) => (what === 'took-over' ? note(text) : onNote(text));
+  await withLock(host.engine, service, { deployment, person }, onLock, signal, async (lock) => {
     const emit = (event: DeployEvent): void => {
       if (event.type === 'log' && event.source === 'engine') {
         note(event.text);
@@ -202,7 +214,7 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
   const mayNotBeReplaced = (tlsInTheWay(nginx, view.service) ?? sharedByHand(nginx, view.service)) !== undefined;
   const isLedByHand = names?.slot === slot && mayNotBeReplaced;
   if (!isLedByHand) {
-    mustKeepWhatIsByHand(nginx, run.service);
+    mustKeepWhatIsByHand(nginx, run.service, slot);
   }
   const filled = await startKept(run, { slot, container });
   if (!isUp) {
@@ -224,18 +236,11 @@ async function isOnDisk(run: Run, proxy: ReadyProxy, { service, served }: Servic
   ]);
   const conf = confOf(nginx, service);
   const says = conf && readConf(conf.text).find((it) => it.service === service);
-  const isLedTo =
-    conf !== undefined &&
-    (!isOurs(conf.text) ||
-      routePaths(
-        service,
-        nginx.routes.map(({ path }) => path),
-      ).length > 0);
   return (
-    isLedTo &&
     says !== undefined &&
+    missingFile(nginx, service) === undefined &&
     says.slot === served?.slot &&
     says.deployment === served.deployment &&
-    !(refusal !== undefined && (refusal.includes(`${conf.path}:`) || namesFileOf(service, refusal)))
+    !(refusal !== undefined && (refusal.includes(`${conf?.path}:`) || namesFileOf(service, refusal)))
   );
 }

@@ -17,7 +17,7 @@ import { conduct } from './conduct';
 import type { Run } from './context';
 import { goLive } from './deploy';
 import { entries } from './findings';
-import type { Host } from './host';
+import { type Host, noSuchService } from './host';
 import { mendStoppedProxy } from './mend';
 import { isCandidate, type ServiceView } from './observe';
 import type { Patience } from './patience';
@@ -51,7 +51,7 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
     await run.during('plan', async () => {
       const view = await viewService(run);
       run.live = view.live;
-      const kept = slotToServe(run, view, request.to);
+      const kept = slotToSwitchTo(run, view, request.to);
       run.service = serviceFromContainer(request.service, kept.container)?.service ?? service;
     });
     run.skip('build', t('Nothing to build: the kept slot is used.'));
@@ -62,7 +62,7 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
     });
     const { filled, view } = await run.during('start', async () => {
       const settled = await settle(run, proxy);
-      const kept = slotToServe(run, settled, request.to);
+      const kept = slotToSwitchTo(run, settled, request.to);
       run.live = settled.live;
       return { filled: await startKept(run, kept), view: settled };
     });
@@ -72,21 +72,19 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
 }
 
 /** The container to make live. One that has never been live is none; what stands aside for it is. */
-function slotToServe({ host }: Run, view: ServiceView, wanted: SlotName | undefined): KeptSlot {
-  const { service, live } = view;
+function slotToSwitchTo({ host }: Run, view: ServiceView, wanted: SlotName | undefined): KeptSlot {
+  const { service, live, served } = view;
   const kept = new Map(entries(view.slots).filter(([slot]) => !isCandidate(view, slot)));
-  for (const [slot, container] of entries(view.aside).filter(([name]) => name !== view.served?.slot)) {
+  for (const [slot, container] of entries(view.aside).filter(([name]) => name !== served?.slot)) {
     kept.set(slot, container);
   }
   if (kept.size === 0) {
-    throw new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
-      hint: t('See what is there: blue-green status.'),
-    });
+    throw noSuchService(host, service);
   }
   if (wanted !== undefined && wanted === live) {
     throw new DeployError('usage', t('{0} {1} is live on {2} already.', service, wanted, hostLabel(host.name)));
   }
-  const slot = wanted ?? (live === undefined ? [...kept.keys()][0] : otherSlot(live));
+  const slot = wanted ?? (served === undefined ? [...kept.keys()][0] : otherSlot(served.slot));
   const container = slot === undefined ? undefined : kept.get(slot);
   if (slot === undefined || container === undefined) {
     throw new DeployError('not-found', t('No earlier release of {0} is kept on {1}.', service, hostLabel(host.name)), {

@@ -6,7 +6,7 @@ import { confPath } from '../nginx/conf';
 import { cleanProxy } from '../nginx/proxy';
 import type { ReadyProxy, Run } from './context';
 import { entries, isKeptRunning, isLeftOpen } from './findings';
-import { findTemporaryImages, isCandidate, type ServiceView, viewHost } from './observe';
+import { findTemporaryImages, isCandidate, lookContainer, type ServiceView, viewHost } from './observe';
 import { drainSlot, untilTimeout } from './stages/drain';
 
 /** Seconds for a container that nobody has ever been sent to. */
@@ -19,7 +19,11 @@ const CANDIDATE_GRACE_SECONDS = 2;
  */
 export async function settle(run: Run, proxy: ReadyProxy): Promise<ServiceView> {
   const { engine, signal } = run;
-  await Promise.all([cleanProxy(engine, proxy.id, confPath(run.service.name), signal), removeTemporaryImages(run)]);
+  await Promise.all([
+    cleanProxy(engine, proxy.id, confPath(run.service.name), signal),
+    removeTemporaryImages(run),
+    removeContainer(engine, lookContainer(run.service.name), { force: true }, signal),
+  ]);
   // Looked at afterwards: the switch of a deployment that was killed went on by itself until now.
   let view = await viewService(run);
   for (const [slot, container] of entries(view.slots)) {

@@ -28,8 +28,6 @@ export interface TrafficTarget {
   isGood(status: number): boolean;
 }
 
-export const NO_TRAFFIC: TrafficCount = { sent: 0, failed: 0, longestMs: 0 };
-
 /** `1,842 requests, 0 failed, longest 210 ms` */
 export function describeTraffic({ sent, failed, longestMs }: TrafficCount): string {
   const [failures, longest] = [formatNumber(failed), formatNumber(longestMs)];
@@ -43,7 +41,7 @@ export interface Traffic {
   count(): TrafficCount;
   /** The first failures in words. */
   failures(): readonly string[];
-  /** True once no request could be sent at all because the connection to the host does not carry any. */
+  /** Why no request could be sent at all, where the connection to the host carries none; undefined as long as one was. */
   unavailable(): string | undefined;
   /** Sends no more, waits for answers still out, at most until the limit of a request. */
   stop(): Promise<void>;

@@ -60,6 +60,11 @@ export function markerHost(service: string): string {
   return `${identifier(service)}${MARKER_SUFFIX}`;
 }
 
+/** nginx's variable that holds the address of the live slot. */
+export function slotVariable(service: string): string {
+  return `$slot_${identifier(service)}`;
+}
+
 /** The one line that running workers answer with. */
 export function markerAnswer(input: Pick<ConfInput, 'service' | 'slot' | 'deployment'>): string {
   return `${input.service} ${input.slot} ${input.deployment}`;
@@ -79,7 +84,7 @@ export function renderConf(input: ConfInput): string {
   return sealed(`# Blue-Green: service=${input.service} slot=${input.slot} deployment=${input.deployment}
 # Written by a deployment. The next one replaces this file and keeps a copy of what you changed by hand.
 
-map $host $slot_${id} {
+map $host ${slotVariable(input.service)} {
     default ${input.route.protocol}://${slotContainer(input.service, input.slot)}:${input.port};
 }
 
@@ -151,12 +156,19 @@ export function routePaths(service: string, paths: readonly string[]): string[] 
   const isItsOwn = (path: string): boolean => path.startsWith(`${CONF_DIRECTORY}/${service}@`);
   const locations = paths.filter((path) => path.endsWith(LOCATION));
   const servers = locations.filter(isItsOwn).flatMap((location) => {
-    const file = location.slice(location.indexOf('@'));
-    const isShared = locations.some((other) => !isItsOwn(other) && other.endsWith(file));
-    const server = `${CONF_DIRECTORY}/~${file.slice(1, -LOCATION.length)}.conf`;
+    const server = serverOf(location);
+    const isShared = locations.some((other) => !isItsOwn(other) && serverOf(other) === server);
     return isShared || !paths.includes(server) ? [] : [server];
   });
   return [...servers, ...paths.filter(isItsOwn)];
+}
+
+/** The first file, or the pattern of all, that is not among `paths` and without which nothing leads to a service. */
+export function missingRoute(service: string, paths: readonly string[]): string | undefined {
+  const locations = paths.filter((path) => path.startsWith(`${CONF_DIRECTORY}/${service}@`) && path.endsWith(LOCATION));
+  return locations.length === 0
+    ? `${CONF_DIRECTORY}/${service}@*${LOCATION}`
+    : locations.map(serverOf).find((server) => !paths.includes(server));
 }
 
 /** True when a text, a path or what nginx says, names a file that belongs to this service alone. */
@@ -197,6 +209,11 @@ server_names_hash_bucket_size 512;
 
 function locationPath(service: string, host: string): string {
   return `${CONF_DIRECTORY}/${service}@${fileNameOf(host)}${LOCATION}`;
+}
+
+/** The file of the server that includes a file of locations. */
+function serverOf(location: string): string {
+  return `${CONF_DIRECTORY}/~${location.slice(location.indexOf('@') + 1, -LOCATION.length)}.conf`;
 }
 
 function fallbackPath(service: string): string {
@@ -262,7 +279,7 @@ function renderLocation(match: string, input: RouteInput): string {
 function passHttp({ service }: RouteInput): string[] {
   const id = identifier(service);
   return [
-    `proxy_pass $slot_${id};`,
+    `proxy_pass ${slotVariable(service)};`,
     'proxy_http_version 1.1;',
     'proxy_buffering off;',
     'proxy_request_buffering off;',
@@ -276,7 +293,7 @@ function passHttp({ service }: RouteInput): string[] {
 /** A stream of a client that says nothing for a while is not one that has ended (client_body_timeout). */
 function passGrpc({ service }: RouteInput): string[] {
   return [
-    `grpc_pass $slot_${identifier(service)};`,
+    `grpc_pass ${slotVariable(service)};`,
     'client_body_timeout 3600s;',
     'grpc_set_header Host $http_host;',
     ...forwarded('grpc', service),

@@ -7,7 +7,7 @@ import { execInContainer, type ExecOptions, type ExecResult } from '../docker/co
 import type { DockerEngine } from '../docker/engine';
 import { isConflict, isNotFound } from '../docker/errors';
 import { t } from '../l10n';
-import { type ConfChange, DeployError, toDeployError } from '../model';
+import { type ConfChange, DeployError, type SlotName, toDeployError } from '../model';
 import {
   claimsEveryHost,
   type ConfFile,
@@ -17,6 +17,7 @@ import {
   isEdited,
   isOurs,
   markerHost,
+  missingRoute,
   parseMarkerAnswer,
   parseNginxVersion,
   readConf,
@@ -234,14 +235,24 @@ async function askInParts(
  * names.
  */
 export function servedSlot(view: ProxyView, service: string): ConfSummary | undefined {
-  return (
-    view.answers.get(service) ?? view.confs.flatMap((conf) => readConf(conf.text)).find((it) => it.service === service)
-  );
+  const own = confOf(view, service);
+  return view.answers.get(service) ?? (own && summaryOf(own, service));
 }
 
-/** The file that holds a service's configuration now, ours or one that was there before us. */
+/** What a file says about one service. */
+function summaryOf({ text }: ConfFile, service: string): ConfSummary | undefined {
+  return readConf(text).find((it) => it.service === service);
+}
+
+/**
+ * The file that holds a service's configuration now: ours, wherever it is, or one that was there before us. Of several
+ * the one with the service's name.
+ */
 export function confOf(view: NginxFiles, service: string): ConfFile | undefined {
-  return view.confs.find((conf) => readConf(conf.text).some((it) => it.service === service));
+  const naming = view.confs.filter((conf) => summaryOf(conf, service) !== undefined);
+  const ours = naming.filter(({ text }) => isOurs(text));
+  const among = ours.length > 0 ? ours : naming;
+  return among.find(({ path }) => path === confPath(service)) ?? among[0];
 }
 
 /** What a service answers for, in words: `shop.example/api`, several of them, or `*` for everything else. */
@@ -261,10 +272,10 @@ export function editedFiles(view: ProxyView, service: string): ConfFile[] {
   );
 }
 
-/** Files that a switch of a service writes over, and in which there is what somebody wrote by hand. */
-export function filesByHand(view: ProxyView, service: string): ConfFile[] {
-  const own = confOf(view, service);
-  return own === undefined || isOurs(own.text) ? editedFiles(view, service) : [own, ...editedFiles(view, service)];
+/** Files that `changes` write over or take away, and in which there is what somebody wrote by hand. */
+export function filesByHand(view: NginxFiles, changes: readonly FileChange[]): ConfFile[] {
+  const paths = new Set(changes.map(({ path }) => path));
+  return allFiles(view).filter(({ path, text }) => paths.has(path) && (!isOurs(text) || isEdited(text)));
 }
 
 /** Who takes every request that no other service claims: a service, or the path of a file that is not ours. */
@@ -325,11 +336,26 @@ export function sharedByHand(
   view: ProxyView,
   service: string,
 ): { readonly path: string; readonly others: readonly string[] } | undefined {
-  const own = confOf(view, service);
+  const own = confOf(view, service) ?? view.confs.find(({ path }) => path === confPath(service));
   const others = own === undefined ? [] : readConf(own.text).filter((it) => it.service !== service);
   return own === undefined || others.length === 0
     ? undefined
     : { path: own.path, others: others.map((it) => it.service) };
+}
+
+/** A file besides the service's own that names one of its slots: no switch of the service would change it. */
+export function namedBeside(
+  view: ProxyView,
+  service: string,
+): { readonly path: string; readonly slot: SlotName } | undefined {
+  const own = confOf(view, service);
+  for (const conf of view.confs.filter(({ path }) => path !== own?.path)) {
+    const named = summaryOf(conf, service);
+    if (named !== undefined) {
+      return { path: conf.path, slot: named.slot };
+    }
+  }
+  return undefined;
 }
 
 /** All files of a service, to be taken away. */
@@ -339,10 +365,22 @@ export function filesToRemove(view: ProxyView, service: string): FileChange[] {
   return paths.map((path) => ({ path, text: undefined }));
 }
 
-/** What takes changes back: the same files as they are in `view`, in the opposite order. */
+/**
+ * What takes changes back: the same files as they are in `view`, in the opposite order. Room for long host names stays:
+ * it does no harm, and another service may need it by then.
+ */
 export function filesToRestore(view: ProxyView, changes: readonly FileChange[]): FileChange[] {
   const before = new Map(allFiles(view).map(({ path, text }) => [path, text]));
-  return changes.map(({ path }) => ({ path, text: before.get(path) })).reverse();
+  return changes
+    .map(({ path }) => ({ path, text: before.get(path) }))
+    .filter(({ path, text }) => path !== SETTINGS_FILE || text !== undefined)
+    .reverse();
+}
+
+/** The file of ours without which nginx leads requests to a service nowhere; undefined when all are there. */
+export function missingFile(view: ProxyView, service: string): string | undefined {
+  const own = confOf(view, service);
+  return own === undefined || !isOurs(own.text) ? undefined : missingRoute(service, filePaths(view));
 }
 
 function allFiles(view: NginxFiles): ConfFile[] {
@@ -427,6 +465,7 @@ async function tryToSwitch(engine: DockerEngine, proxy: string, input: SwitchInp
           [`BG_TEXT_${index + 1}`, text ?? ''],
         ]),
       ),
+      BG_SERVICE: input.service,
       BG_HOST: markerHost(input.service),
       BG_EXPECT: input.expect ?? '',
       BG_LIMIT: String(PROOF_SECONDS),

@@ -163,9 +163,9 @@ exit 1
  * What it was told by somebody who has died since must not happen when others are at work: a switch that has not come to
  * step 2 in BG_WITHIN seconds touches nothing.
  *
- * In: BG_FILES (how many files), BG_PATH_1 …, BG_TEXT_1 … (the file's text; empty = take the file away), BG_HOST (marker
- * host name), BG_EXPECT (the marker's answer; empty when there is to be none), BG_LIMIT (seconds for each proof),
- * BG_WITHIN.
+ * In: BG_FILES (how many files), BG_PATH_1 …, BG_TEXT_1 … (the file's text; empty = take the file away), BG_SERVICE, BG_HOST
+ * (its marker host name), BG_EXPECT (the marker's answer; empty when there is to be none), BG_LIMIT (seconds for each
+ * proof), BG_WITHIN.
  * Out: what nginx said, then one line \`verdict WORD\` with switched, refused, reverted, unwritten, busy or broken.
  */
 export const SWITCH_SCRIPT = `${FUNCTIONS}
@@ -193,8 +193,18 @@ each() {
 work=$(mktemp -d /tmp/blue-green.XXXXXX) || verdict unwritten
 trap 'rm -rf "$work"' EXIT
 cp -R "$dir/." "$work/" || verdict unwritten
+# A server is not taken away while another service has locations in it: that one may have come since the caller looked.
+is_shared() {
+  host=\${path#"$dir/conf.d/~"}
+  [ -z "$text" ] && [ "$host" != "$path" ] || return 1
+  for f in "$dir"/conf.d/*@"\${host%.conf}.location"; do
+    case "$f" in "$dir/conf.d/$BG_SERVICE@"*) ;; *) [ ! -f "$f" ] || return 0;; esac
+  done
+  return 1
+}
 # Removed first: a link would lead out of the copy.
 copy() {
+  ! is_shared || return 0
   rm -f "$work\${path#"$dir"}"
   [ -z "$text" ] || printf '%s' "$text" > "$work\${path#"$dir"}"
 }
@@ -240,6 +250,7 @@ write() {
 }
 forget() { rm -f "$path.candidate" "$path.previous"; }
 put() {
+  ! is_shared || return 0
   if [ -n "$text" ]; then mv -f "$path.candidate" "$path"; else rm -f "$path"; fi
 }
 put_back() {

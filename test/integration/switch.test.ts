@@ -157,6 +157,33 @@ test('after the proxy was removed by hand, a deployment makes it again and retir
   assert.deepEqual(shop.slots.map(({ state }) => state).sort(), ['exited', 'running']);
 });
 
+test('while the live slot is down, the other one is gone back to, and is the one that a deployment fills', async () => {
+  const stopBlue = async (): Promise<void> => {
+    await run('switch', 'shop', '--slot', 'BLUE');
+    await host.mustExec('docker stop -t 0 shop_BLUE');
+  };
+  await stopBlue();
+  const back = await run('rollback', 'shop');
+  assert.equal(back.code, 0, back.stdout);
+  assert.equal(back.result?.live, 'GREEN');
+  await stopBlue();
+  app.setVersion('7');
+  const { code, result, stdout } = await run('deploy', 'shop');
+  assert.equal(code, 0, stdout);
+  assert.equal(result?.live, 'GREEN');
+  assert.equal(await served(), '7');
+});
+
+test('nothing is removed while the proxy, which keeps the nginx files, does not run', async () => {
+  await host.mustExec('docker stop -t 0 reverse-proxy');
+  const { code, stdout } = await run('remove', 'shop', '--yes');
+  assert.equal(code, 2, stdout);
+  assert.match(stdout, /proxy on .* is exited/);
+  const { code: repaired, stdout: said } = await run('repair');
+  assert.equal(repaired, 0, said);
+  assert.equal(await served(), '7');
+});
+
 test('the bench of the switch, in short: no request of any kind is lost', async () => {
   await run('remove', 'shop', '--yes');
   const report = await benchOurs(lab, host, { deployments: 2, rollbacks: 1, requests: 0, until: Infinity });

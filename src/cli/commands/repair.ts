@@ -2,13 +2,13 @@ import type { RepairCommand } from '../arguments';
 import type { Session } from '../session';
 import { personName, withHost } from '../session';
 import { plainLine } from '../style';
-import { configuredServices, locateService, onlyHost } from '../targets';
+import { hostOf } from '../targets';
 
 /** `repair [SERVICE]`. Returns the exit code: 0 when nothing is left that `repair` could end. */
 export async function repairCommand(session: Session, command: RepairCommand): Promise<number> {
   const { service, json } = command;
   const { output, signal } = session;
-  const name = await hostName(session, command);
+  const name = await hostOf(session, command);
   return withHost(session, command, name, async (host) => {
     const { repairHost } = await import('../../engine/repair');
     const say = (text: string): void => (json ? undefined : output.note(plainLine(text)));
@@ -24,12 +24,4 @@ export async function repairCommand(session: Session, command: RepairCommand): P
     output.out(isDone ? (repaired.length === 0 ? 'Nothing to repair.' : 'Repaired.') : 'Not everything is repaired.');
     return isDone ? 0 : 1;
   });
-}
-
-async function hostName(session: Session, command: RepairCommand): Promise<string> {
-  if (command.service !== undefined) {
-    return (await locateService(session, command, command.service)).host;
-  }
-  const services = command.host === undefined ? (await configuredServices(session, command)).services : [];
-  return onlyHost(command.host, services, command.sshConfigFile);
 }

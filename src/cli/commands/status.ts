@@ -3,12 +3,11 @@ import type { StatusCommand } from '../arguments';
 import type { Session } from '../session';
 import { withHost } from '../session';
 import { drillLines, statusLines } from '../statusTable';
-import { configuredServices, onlyHost } from '../targets';
+import { hostOf } from '../targets';
 
 /** `status`. Returns the exit code: with `--drill`, 1 when something would not come back. */
 export async function statusCommand(session: Session, command: StatusCommand): Promise<number> {
-  const services = command.host === undefined ? (await configuredServices(session, command)).services : [];
-  const name = await onlyHost(command.host, services, command.sshConfigFile);
+  const name = await hostOf(session, command);
   return withHost(session, command, name, async (host) => {
     const { observeHost } = await import('../../engine/hostState');
     const state = await observeHost(host, session.signal);

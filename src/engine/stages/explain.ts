@@ -11,6 +11,7 @@ import {
 import { t } from '../../l10n';
 import { LABEL } from '../../model';
 import type { FilledSlot, ReadyProxy, Run } from '../context';
+import { lookContainer } from '../observe';
 import { type Answer, askSlot, isAccepted, requestHost } from '../probeClient';
 import { pause } from '../wait';
 
@@ -187,11 +188,14 @@ async function readTablesBeside(run: Run, proxy: ReadyProxy, id: string): Promis
   const { engine, signal } = run;
   const image = (await inspectContainer(engine, proxy.id, signal))?.imageId ?? '';
   const spec = { labels: { [LABEL.role]: 'look' }, env: {}, volumes: [], restart: 'no' } as const;
+  const name = lookContainer(run.service.name);
+  // A run that was killed meanwhile leaves it.
+  await removeContainer(engine, name, { force: true }, run.unbroken());
   const helper = await createContainer(
     engine,
     {
       ...spec,
-      name: `${run.service.name}_LOOK`,
+      name,
       image,
       entrypoint: ['cat'],
       command: SOCKET_TABLES,

@@ -46,7 +46,7 @@ export async function planStage(
     throw new DeployError('internal', t('The host could not be observed.'));
   }
   const slot = slotToFill(serviceView);
-  const liveSlot = serviceView.live === undefined ? undefined : serviceView.slots[serviceView.live];
+  const liveSlot = serviceView.served && serviceView.slots[serviceView.served.slot];
   const described = liveSlot && serviceFromContainer(service.name, liveSlot);
   // For the preview; the built image is asked again.
   const [exposed, ...more] = exposedPorts(dockerfile);
@@ -62,7 +62,7 @@ export async function planStage(
   const nginx = view.nginx ?? NO_FILES;
   const files = filesToServe(nginx, wanted);
   if (view.nginx !== undefined) {
-    mustKeepWhatIsByHand(view.nginx, service, files);
+    mustKeepWhatIsByHand(view.nginx, service, slot, files);
   }
   const publish = service.proxy.publish;
   const warnings: string[] = [];
@@ -73,7 +73,7 @@ export async function planStage(
   if (rest !== undefined && rest !== service.name) {
     warnings.push(t('{0} answers for every host name already. Give {1} a route.', rest, service.name));
   }
-  for (const { path, text } of view.nginx === undefined ? [] : filesByHand(view.nginx, service.name)) {
+  for (const { path, text } of view.nginx === undefined ? [] : filesByHand(view.nginx, files)) {
     warnings.push(
       isOurs(text)
         ? t('{0} was edited by hand. It will be replaced; a copy is kept beside it.', path)
@@ -154,10 +154,13 @@ function whatItDoes({ dockerfile, context, commit, live, slot, proxy, publish, f
   return { dockerfile, context, commit, live, slot, proxy, publish, files, env, platform };
 }
 
-/** The slot that is not live. With none live: one whose container is not running, so that nothing is ended needlessly. */
+/**
+ * The slot that nginx does not serve, also while the one that it serves is down. Where it serves none: one whose
+ * container is not running, so that nothing is ended needlessly.
+ */
 function slotToFill(view: ServiceView): SlotName {
-  if (view.live !== undefined) {
-    return otherSlot(view.live);
+  if (view.served !== undefined) {
+    return otherSlot(view.served.slot);
   }
   return view.slots.BLUE?.running === true && view.slots.GREEN?.running !== true ? 'GREEN' : 'BLUE';
 }

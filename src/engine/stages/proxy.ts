@@ -8,6 +8,7 @@ import {
   startContainer,
 } from '../../docker/containers';
 import type { DockerEngine } from '../../docker/engine';
+import { isConflict } from '../../docker/errors';
 import { inspectImage } from '../../docker/images';
 import { connectToNetwork, ensureNetwork } from '../../docker/networks';
 import { INCOMING } from '../../docker/parts';
@@ -19,9 +20,12 @@ import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, throwIfCancelled,
 import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
 import { lookAtProxy, type ProxyView, waitForWorkers } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
+import { pause } from '../wait';
 
 /** Limit for nginx's start, in milliseconds. */
 const START_LIMIT_MS = 20_000;
+/** Limit for a proxy that somebody else creates, until it can be seen, in milliseconds. */
+const CREATE_LIMIT_MS = 10_000;
 
 /**
  * Sees to it that network and proxy exist, run, and can be reloaded. Idempotent: what is there is used as it is, be it
@@ -33,50 +37,87 @@ export async function proxyStage(run: Run, builder: DockerEngine): Promise<Ready
     inspectContainer(engine, PROXY_CONTAINER, signal),
     ensureNetwork(engine, GATEWAY_NETWORK, { [LABEL.role]: 'gateway' }, signal),
   ]);
-  const created = present === undefined;
-  const id = present?.id ?? (await createProxy(run, builder));
+  if (present !== undefined) {
+    return readyProxy(run, present);
+  }
+  const created = await createProxy(run, builder);
   try {
-    if (present?.state !== 'running') {
-      await startProxy(run, id);
+    const proxy = await waitForProxy(run);
+    if (proxy === undefined) {
+      throw new DeployError('proxy', t('The proxy on {0} was removed by somebody else.', hostLabel(run.host.name)), {
+        hint: t('Deploy again: it is made anew.'),
+      });
     }
-    if (present !== undefined && present.networks[GATEWAY_NETWORK] === undefined) {
-      await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
-    }
-    const seen =
-      present?.state === 'running' ? await lookAtProxy(engine, id, [], signal).catch(() => undefined) : undefined;
-    if (seen === undefined || seen.activeWorkers === 0) {
-      await waitUntilReady(run, id);
-    }
-    if (created) {
-      await removeStockWelcome(run, id);
-    }
-    return await inspectReady(run, id, seen);
+    return await readyProxy(run, proxy);
   } catch (error) {
     // A proxy that never worked must not stand in the way of the next try; one that was there before stays as it is.
-    if (created) {
-      await removeContainer(engine, id, { force: true }, AbortSignal.timeout(20_000));
+    if (created !== undefined) {
+      await removeContainer(engine, created, { force: true }, AbortSignal.timeout(20_000));
     }
     throw error;
   }
 }
 
-async function createProxy(run: Run, builder: DockerEngine): Promise<string> {
+/**
+ * The proxy that was created just now. Where another service's first deployment does so, its name is taken a moment
+ * before it can be seen.
+ */
+async function waitForProxy({ engine, signal }: Run): Promise<ContainerDetails | undefined> {
+  for (const until = performance.now() + CREATE_LIMIT_MS; performance.now() < until; await pause(50, signal)) {
+    const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
+    if (proxy !== undefined) {
+      return proxy;
+    }
+  }
+  return undefined;
+}
+
+/** Starts a proxy that exists and makes it ready, if it isn't. */
+async function readyProxy(run: Run, found: ContainerDetails): Promise<ReadyProxy> {
+  const { engine, signal } = run;
+  const { id } = found;
+  if (found.state !== 'running') {
+    await startProxy(run, id);
+  }
+  if (found.networks[GATEWAY_NETWORK] === undefined) {
+    await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
+  }
+  const seen = found.state === 'running' ? await lookAtProxy(engine, id, [], signal).catch(() => undefined) : undefined;
+  if (seen === undefined || seen.activeWorkers === 0) {
+    await waitUntilReady(run, id);
+  }
+  const view = seen ?? (await lookAtProxy(engine, id, [], signal));
+  if (found.labels[LABEL.role] === 'proxy') {
+    await removeStockWelcome(run, id, view);
+  }
+  return inspectReady(run, id, view);
+}
+
+/** Returns the id of the new container; undefined when another service's first deployment was faster. */
+async function createProxy(run: Run, builder: DockerEngine): Promise<string | undefined> {
   const { engine, service } = run;
   await fetchProxyImage(run, builder);
-  return createContainer(
-    engine,
-    {
-      name: PROXY_CONTAINER,
-      image: service.proxy.image,
-      labels: { [LABEL.role]: 'proxy' },
-      env: {},
-      volumes: [],
-      network: GATEWAY_NETWORK,
-      restart: 'always',
-      publish: [{ hostPort: service.proxy.publish, containerPort: 80 }],
-    },
-    run.unbroken(),
-  );
+  try {
+    return await createContainer(
+      engine,
+      {
+        name: PROXY_CONTAINER,
+        image: service.proxy.image,
+        labels: { [LABEL.role]: 'proxy' },
+        env: {},
+        volumes: [],
+        network: GATEWAY_NETWORK,
+        restart: 'always',
+        publish: [{ hostPort: service.proxy.publish, containerPort: 80 }],
+      },
+      run.unbroken(),
+    );
+  } catch (error) {
+    if (isConflict(error)) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** The host pulls the image itself; where it cannot, this machine sends its own copy, pulled here if need be. */
@@ -180,20 +221,15 @@ async function waitUntilReady(run: Run, id: string): Promise<void> {
 }
 
 /** Takes the image's welcome page away: it would answer for `localhost` in the place of the service. */
-async function removeStockWelcome(run: Run, id: string): Promise<void> {
-  const view = await lookAtProxy(run.engine, id, [], run.signal);
+async function removeStockWelcome(run: Run, id: string, view: ProxyView): Promise<void> {
   for (const conf of view.confs.filter((it) => isStockWelcome(it.text))) {
     run.note(t('Removing {0}, the welcome page of the image.', conf.path));
     await execInContainer(run.engine, id, ['rm', '-f', conf.path], { timeoutMs: 10_000, signal: run.signal });
   }
 }
 
-/** `seen`: the proxy as it was looked at a moment ago. */
-async function inspectReady(run: Run, id: string, seen: ProxyView | undefined): Promise<ReadyProxy> {
-  const [view, details] = await Promise.all([
-    seen ?? lookAtProxy(run.engine, id, [], run.signal),
-    inspectContainer(run.engine, id, run.signal),
-  ]);
+async function inspectReady(run: Run, id: string, view: ProxyView): Promise<ReadyProxy> {
+  const details = await inspectContainer(run.engine, id, run.signal);
   const address = details?.networks[GATEWAY_NETWORK]?.ipAddress;
   if (details === undefined || address === undefined || address === '') {
     throw new DeployError(

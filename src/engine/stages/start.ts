@@ -44,7 +44,7 @@ export async function startStage(
 ): Promise<FilledSlot> {
   const { engine, service } = run;
   // A proxy that was down when the plan was made may turn out to serve the slot that the plan meant to fill.
-  const slot = view.live === undefined ? plan.slot : otherSlot(view.live);
+  const slot = view.served === undefined ? plan.slot : otherSlot(view.served.slot);
   await stepAside(run, proxy, slot, view);
   const id = await createContainer(
     engine,

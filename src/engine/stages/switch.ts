@@ -1,7 +1,7 @@
 import { execInContainer } from '../../docker/containers';
 import { t } from '../../l10n';
-import { DeployError, type DrainConfig, type ServiceConfig, type SlotName } from '../../model';
-import { CONF_DIRECTORY, EDITED_SUFFIX, includeLine, markerAnswer } from '../../nginx/conf';
+import { DeployError, type DrainConfig, type ServiceConfig, slotContainer, type SlotName } from '../../model';
+import { CONF_DIRECTORY, EDITED_SUFFIX, includeLine, markerAnswer, slotVariable } from '../../nginx/conf';
 import {
   changesOf,
   type FileChange,
@@ -9,6 +9,7 @@ import {
   filesToRestore,
   filesToServe,
   lookAtProxy,
+  namedBeside,
   type ProxyView,
   sharedByHand,
   switchIsBusy,
@@ -41,12 +42,12 @@ export async function switchStage(
     route: service.route,
     nginxVersion: proxy.nginxVersion,
   });
-  mustKeepWhatIsByHand(view, service, files);
+  mustKeepWhatIsByHand(view, service, filled.slot, files);
   const back = filesToRestore(view, files);
   for (const change of changesOf(view, files)) {
     run.emit({ type: 'conf', ...change });
   }
-  for (const { path } of filesByHand(view, service.name)) {
+  for (const { path } of filesByHand(view, files)) {
     await keepCopy(run, proxy, path);
   }
   let outcome: SwitchVerdict['kind'] | 'unknown' = 'unknown';
@@ -72,12 +73,13 @@ export async function switchStage(
 }
 
 /**
- * Throws when a switch would take away what somebody serves by hand, and there is nothing to put in its place: TLS, or
- * other services in the same file.
+ * Throws when a switch to `slot` would take away what somebody serves by hand, and there is nothing to put in its place:
+ * TLS, other services in the same file, or a server that leads to the other slot.
  */
 export function mustKeepWhatIsByHand(
   view: ProxyView,
   { name, route }: Pick<ServiceConfig, 'name' | 'route'>,
+  slot: SlotName,
   files?: readonly FileChange[],
 ): void {
   const place = tlsInTheWay(
@@ -117,6 +119,24 @@ export function mustKeepWhatIsByHand(
         hint: t(
           'Give each service a file of its own in {0}. The next deployment then takes over its own.',
           CONF_DIRECTORY,
+        ),
+      },
+    );
+  }
+  const beside = namedBeside(view, name);
+  if (beside !== undefined && beside.slot !== slot) {
+    throw new DeployError(
+      'nginx-refused',
+      t(
+        '{0} leads to {1} as well. It would not follow a switch of {2}.',
+        beside.path,
+        slotContainer(name, beside.slot),
+        name,
+      ),
+      {
+        hint: t(
+          'Take the file away, or let it name no slot: `{0}` holds the address of the live one, and a `map` of it leads to another port.',
+          slotVariable(name),
         ),
       },
     );

@@ -1,8 +1,8 @@
 import { t } from '../../l10n';
-import { DeployError, type ServiceConfig } from '../../model';
+import { DeployError, NO_TRAFFIC, type ServiceConfig } from '../../model';
 import type { ReadyProxy, Run } from '../context';
 import { isAccepted, requestHost } from '../probeClient';
-import { NO_TRAFFIC, startTraffic, type Traffic } from '../traffic';
+import { startTraffic, type Traffic } from '../traffic';
 import { pause } from '../wait';
 
 /** Requests that have to be answered after the switch before the deployment goes on. */

@@ -97,6 +97,37 @@ describe('a service', () => {
       {},
       'server { location / { proxy_pass http://shop_BLUE; } location /b { proxy_pass http://blog_BLUE; } }',
     ],
+    [
+      'whose server was lost',
+      {},
+      ['unrouted repair'],
+      {
+        view: {
+          ...well.view,
+          nginx: well.view.nginx && { ...well.view.nginx, confs: well.view.nginx.confs.slice(0, 1) },
+        },
+      },
+    ],
+    [
+      'that a second file names',
+      {},
+      ['slot-by-hand person'],
+      {
+        view: {
+          ...well.view,
+          nginx: well.view.nginx && {
+            ...well.view.nginx,
+            confs: [
+              {
+                path: '/etc/nginx/conf.d/admin.conf',
+                text: 'server { location / { proxy_pass http://shop_BLUE:9000; } }',
+              },
+              ...well.view.nginx.confs,
+            ],
+          },
+        },
+      },
+    ],
     ['whose file was given TLS', {}, ['tls-by-hand person'], {}, `${conf}server { listen 443 ssl; }`],
   ];
   for (const [name, change, expected, more, text] of cases) {

@@ -3,7 +3,7 @@ import type { ContainerDetails } from '../../../src/docker/containers';
 import type { HostExamination, ServiceView } from '../../../src/engine/observe';
 import { describeService, bareService } from '../../../src/engine/release';
 import { GATEWAY_NETWORK, LABEL, PROXY_CONTAINER } from '../../../src/model';
-import { renderConf } from '../../../src/nginx/conf';
+import { type ConfFile, renderConf, renderRoute } from '../../../src/nginx/conf';
 
 export const service = { ...bareService('shop'), port: 8080 };
 
@@ -42,14 +42,17 @@ export function container(name: string, change: Partial<ContainerDetails> = {}):
   };
 }
 
-export const conf = renderConf({
+const served = {
   service: 'shop',
   slot: 'BLUE',
   deployment: 'd1',
   port: 8080,
   route: service.route,
   nginxVersion: '1.30.0',
-});
+} as const;
+export const conf = renderConf(served);
+const files = renderRoute(served);
+const isSite = ({ path }: ConfFile): boolean => path.endsWith('.conf');
 
 /** BLUE is live, GREEN is stopped and kept, and nothing is unusual. */
 export const wellService: ServiceView = {
@@ -76,8 +79,8 @@ export function examination(
         client: 'curl',
         activeWorkers: 2,
         leavingWorkers: 0,
-        confs: [{ path: '/etc/nginx/conf.d/shop.conf', text }],
-        routes: [],
+        confs: [{ path: '/etc/nginx/conf.d/shop.conf', text }, ...files.filter(isSite)],
+        routes: files.filter((file) => !isSite(file)),
         roomForNames: false,
         answers: new Map(),
       },
