@@ -126,7 +126,8 @@ export async function goLive(
   );
   const oldSlot = view.live;
   // Requests are sent before the switch only where something answers them.
-  let traffic = oldSlot === undefined ? undefined : await trafficToLive(run, proxy);
+  let traffic =
+    oldSlot === undefined ? undefined : await trafficToLive(run, proxy, view.served?.deployment === undefined);
   try {
     await run.during('switch', () => switchStage(run, proxy, filled, oldSlot));
     traffic ??= beginTraffic(run, proxy);

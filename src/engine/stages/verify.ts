@@ -10,13 +10,16 @@ const ENOUGH_REQUESTS = 20;
 /** Limit for those, in milliseconds: a slow service is watched for this long, not longer. */
 const WATCH_LIMIT_MS = 10_000;
 
-/** Requests to the live slot that have to be answered before the switch: one on each kind of connection. */
+/** Requests to the live slot that have to be answered before the switch: as many as there are kinds of connection. */
 const FIRST_REQUESTS = 2;
 /** Limit for those, in milliseconds: a slot that answers none of them does not work. */
 const FIRST_LIMIT_MS = 3_000;
 
-/** Begins the traffic through nginx that the switch is proven by. */
-export function beginTraffic(run: Run, proxy: ReadyProxy): Traffic {
+/**
+ * Begins the traffic through nginx that the switch is proven by.
+ * @param keepsConnections see `TrafficTarget`
+ */
+export function beginTraffic(run: Run, proxy: ReadyProxy, keepsConnections = true): Traffic {
   const { service, host } = run;
   const address = host.transport === undefined ? '127.0.0.1' : proxy.address;
   const port = host.transport === undefined ? proxy.publish : 80;
@@ -29,6 +32,7 @@ export function beginTraffic(run: Run, proxy: ReadyProxy): Traffic {
       path: publicPath(service),
       headers: health.headers,
       isGood: (status) => status < 500 || isAccepted(status, health.status),
+      keepsConnections,
     },
     (count) => {
       run.traffic = count;
@@ -40,9 +44,18 @@ export function beginTraffic(run: Run, proxy: ReadyProxy): Traffic {
 /**
  * Begins the traffic while the old slot is live. Undefined when that one does not work: its failures say nothing about
  * the slot that takes its place, which is perhaps there to mend them.
+ * @param byHand whether the file that nginx serves by is not one of ours: its workers reset idle connections as they go.
  */
-export async function trafficToLive(run: Run, proxy: ReadyProxy): Promise<Traffic | undefined> {
-  const traffic = beginTraffic(run, proxy);
+export async function trafficToLive(run: Run, proxy: ReadyProxy, byHand: boolean): Promise<Traffic | undefined> {
+  if (byHand) {
+    run.note(
+      t(
+        'nginx serves by a file that was written by hand. At this first switch it may reset connections that are idle.',
+      ),
+      'warning',
+    );
+  }
+  const traffic = beginTraffic(run, proxy, !byHand);
   const until = performance.now() + FIRST_LIMIT_MS;
   try {
     while (traffic.count().sent < FIRST_REQUESTS && traffic.unavailable() === undefined && performance.now() < until) {

@@ -10,6 +10,7 @@ const target = {
   path: '/',
   headers: { 'x-check': 'yes' },
   isGood: (status: number): boolean => status < 500,
+  keepsConnections: true,
 };
 
 /** Runs a server for the time of one test. */
@@ -44,6 +45,19 @@ function until(condition: () => boolean): Promise<void> {
     }, 20);
   });
 }
+
+test('where connections do not survive a reload, each request has its own', async () => {
+  await withServer(
+    (_request, response) => response.end('ok'),
+    async (port, connections) => {
+      const to = { ...target, keepsConnections: false, connect: () => net.connect(port, '127.0.0.1') };
+      const traffic = startTraffic(to, () => undefined);
+      await until(() => traffic.count().sent >= 12);
+      await traffic.stop();
+      assert.equal(connections(), traffic.count().sent);
+    },
+  );
+});
 
 test('every request is counted once, on kept and on fresh connections, with the host header', async () => {
   const hosts = new Set<string | undefined>();
