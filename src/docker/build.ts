@@ -9,9 +9,9 @@ import { BuildLog } from './buildLog';
 import { secretHider } from './buildSecrets';
 import { type BuildEvents, type BuildSpec, type LogLevel, SILENCE_LIMIT_MS, silenceLimit } from './buildSpec';
 import { readTrace, type Vertex } from './buildkitTrace';
-import { buildWithDockerCommand, needsDockerCommand } from './cliBuild';
+import { buildWithDockerCommand, CommandMissingError, gainsByDockerCommand, needsDockerCommand } from './cliBuild';
 import { contextArchive, ContextCount, type ContextRequest } from './context';
-import { parseDockerfile } from './dockerfile';
+import { parseDockerfile, syntaxImage } from './dockerfile';
 import { readIgnoreRules } from './dockerignore';
 import { compareVersions, type DockerEngine } from './engine';
 import { DockerError } from './errors';
@@ -48,14 +48,24 @@ export async function buildImage(
       throw foreignPlatform(engine, spec.platform ?? engine.info.platform);
     }
   };
-  if (needsDockerCommand(spec, source.content)) {
-    const failure = await buildWithDockerCommand(engine, spec, { ...events, log: say }, signal);
-    if (failure !== undefined) {
-      refuseForeignProgram(failure.message);
-      const instructions = parseDockerfile(source.content);
-      throw buildError({ ...hidden(failure.message, failure.failed), dockerfile: spec.dockerfile, instructions });
+  const instructions = parseDockerfile(source.content);
+  const described = { dockerfile: spec.dockerfile, instructions, syntax: syntaxImage(source.content) };
+  let commandMissing = false;
+  const needed = needsDockerCommand(spec, instructions);
+  if (needed || (await gainsByDockerCommand(spec, source.content, instructions))) {
+    try {
+      const failure = await buildWithDockerCommand(engine, spec, instructions, { ...events, log: say }, signal);
+      if (failure !== undefined) {
+        refuseForeignProgram(failure.message);
+        throw buildError({ ...described, ...hidden(failure.message, failure.failed), commandMissing });
+      }
+      return spec.tag;
+    } catch (error) {
+      commandMissing = error instanceof CommandMissingError && !needed;
+      if (!commandMissing) {
+        throw error;
+      }
     }
-    return spec.tag;
   }
   const log = new BuildLog({ line: say, steps: (done, total) => events.step?.(done, total) });
   const count = new ContextCount();
@@ -71,9 +81,9 @@ export async function buildImage(
     if (failure !== undefined) {
       refuseForeignProgram(failure);
       throw buildError({
+        ...described,
         ...hidden(failure, log.failed),
-        dockerfile: spec.dockerfile,
-        instructions: parseDockerfile(source.content),
+        commandMissing,
       });
     }
     if (id === undefined) {

@@ -1,8 +1,9 @@
 import { t } from '../l10n';
 import { DeployError, type SourcePosition } from '../model';
 import type { Vertex } from './buildkitTrace';
-import { type Instruction, instructionOfBase, instructionOfStep } from './dockerfile';
+import { type Instruction, instructionOfBase, instructionOfStep, type syntaxImage } from './dockerfile';
 import { sentence } from './errors';
+import { fullReference } from './images';
 
 export interface BuildFailure {
   /** Docker's own message. */
@@ -11,6 +12,10 @@ export interface BuildFailure {
   readonly failed: readonly Vertex[];
   readonly dockerfile: string;
   readonly instructions: readonly Instruction[];
+  /** What `# syntax=` names. */
+  readonly syntax: ReturnType<typeof syntaxImage>;
+  /** The docker command, which alone knows the person's logins, would have built it, but is not here. */
+  readonly commandMissing: boolean;
 }
 
 type Reading = (failure: BuildFailure) => DeployError | undefined;
@@ -43,9 +48,15 @@ function syntaxError({ message, dockerfile }: BuildFailure): DeployError | undef
 }
 
 /** Names of steps that look up or fetch an image: for a FROM, or for a --from that names no stage. */
-const PULLING = [/^\[internal\] load metadata for (\S+)$/, /^(?:\[.*\] )?FROM (\S+)/];
+const PULLING = [
+  /^\[internal\] load metadata for (\S+)$/,
+  /^(?:\[.*\] )?FROM (\S+)/,
+  /^resolve image config for (?:docker-image:\/\/)?(\S+)$/,
+  /^docker-image:\/\/(\S+)$/,
+];
 
-function pullError({ message, failed, dockerfile, instructions }: BuildFailure): DeployError | undefined {
+function pullError(failure: BuildFailure): DeployError | undefined {
+  const { message, failed, dockerfile, instructions, syntax, commandMissing } = failure;
   for (const { name, error } of failed) {
     const image = PULLING.map((pattern) => pattern.exec(name)?.[1]).find((match) => match !== undefined);
     if (image === undefined || isCancelled(error)) {
@@ -54,7 +65,14 @@ function pullError({ message, failed, dockerfile, instructions }: BuildFailure):
     const short = image.replace(/^docker\.io\/(library\/)?/, '').replace(/@sha256:.*$/, '');
     const base = instructionOfBase(instructions, image);
     const source = base ?? instructionOfCopyFrom(instructions, short);
-    const { why, hint } = pullCause(`${error}\n${message}`, short);
+    const { why, hint } = pullCause(`${error}\n${message}`, short, commandMissing);
+    if (base === undefined && syntax !== undefined && isSame(syntax.image, image)) {
+      return new DeployError('build', t('{0}, which the syntax line names, cannot be pulled: {1}', short, why), {
+        hint,
+        detail: message,
+        position: { file: dockerfile, line: syntax.line, column: 1 },
+      });
+    }
     const sentenceOfImage =
       base === undefined
         ? t('The image {0} cannot be pulled: {1}', short, why)
@@ -68,12 +86,16 @@ function pullError({ message, failed, dockerfile, instructions }: BuildFailure):
   return undefined;
 }
 
+function isSame(image: string, resolved: string): boolean {
+  return fullReference(image) === fullReference(resolved.replace(/(:[^/@]+)@sha256:.*$/, '$1'));
+}
+
 function instructionOfCopyFrom(instructions: readonly Instruction[], image: string): Instruction | undefined {
   const names = [`from=${image}`, `from=${image.replace(/:latest$/, '')}`];
   return instructions.find((it) => it.text.split(/[\s,]+/).some((word) => names.includes(word.replace(/^--/, ''))));
 }
 
-function pullCause(text: string, image: string): { why: string; hint: string } {
+function pullCause(text: string, image: string, commandMissing: boolean): { why: string; hint: string } {
   if (/no match for platform|does not match the specified platform/i.test(text)) {
     return {
       why: t('it does not exist for the platform of the host.'),
@@ -83,13 +105,19 @@ function pullCause(text: string, image: string): { why: string; hint: string } {
   if (/not found|manifest unknown|no such manifest/i.test(text)) {
     return { why: t('there is no such image.'), hint: t('Check the name and the tag after FROM.') };
   }
-  if (/access denied|authorization|unauthorized|forbidden|\b401\b|\b403\b/i.test(text)) {
+  // BuildKit looks for credentials in a session with the docker command, and a build without one has none.
+  if (/no active session|access denied|authorization|unauthorized|forbidden|\b401\b|\b403\b/i.test(text)) {
     return {
       why: t('there is no such image, or you have to log in to its registry.'),
-      hint: t(
-        'Check the name. For a private image run `docker login` and `docker pull {0}` on this machine first.',
-        image,
-      ),
+      hint: commandMissing
+        ? t(
+            'Your logins are used by the docker command, which is not installed here with buildx. Install it (https://docs.docker.com/go/buildx/), or run `docker pull {0}` on the machine that builds first.',
+            image,
+          )
+        : t(
+            'Check the name. For a private image run `docker login` on this machine, or `docker pull {0}` on the one that builds.',
+            image,
+          ),
     };
   }
   if (/toomanyrequests|rate limit/i.test(text)) {

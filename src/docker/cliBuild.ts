@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { t } from '../l10n';
-import { DeployError, type Environment } from '../model';
+import { DeployError, type Environment, type SourcePosition } from '../model';
 import { endProgram, STARTED } from '../ssh/program';
 import { looksSecret } from './buildSecrets';
 import { type BuildEvents, type BuildSpec, silenceLimit } from './buildSpec';
 import type { Vertex } from './buildkitTrace';
+import { imagesNeeded, type Instruction, syntaxImage } from './dockerfile';
 import type { DockerEngine } from './engine';
 import { abortReason } from './errors';
 import { onAbort } from './limits';
+import { hasLogin, registryOf } from './registry';
 
 /** What a build by the docker command ended with. */
 export interface CliFailure {
@@ -17,35 +19,65 @@ export interface CliFailure {
   readonly failed: readonly Vertex[];
 }
 
+/** There is no docker command here that could build. */
+export class CommandMissingError extends DeployError {}
+
 /**
  * Whether a build asks for what only the docker command can give: it answers BuildKit's questions while it runs, for
- * secrets and for the ssh agent. Everything else goes straight to the engine.
+ * secrets and for the ssh agent.
  */
-export function needsDockerCommand(spec: BuildSpec, dockerfile: string): boolean {
+export function needsDockerCommand(spec: BuildSpec, instructions: readonly Instruction[]): boolean {
   return (
-    Object.keys(spec.secrets ?? {}).length > 0 ||
-    spec.ssh === true ||
-    /^\s*RUN\s[^\n]*--mount=\S*type=(?:secret|ssh)\b/im.test(dockerfile.replace(/\\\r?\n/g, ' '))
+    Object.keys(spec.secrets ?? {}).length > 0 || spec.ssh === true || instructionWithMount(instructions) !== undefined
   );
+}
+
+function instructionWithMount(instructions: readonly Instruction[]): Instruction | undefined {
+  return instructions.find(({ text }) => /^RUN .*--mount=\S*type=(?:secret|ssh)\b/i.test(text));
+}
+
+/**
+ * Whether the docker command may build what the engine alone may not: it knows the person's logins, and so gets private
+ * base images, and what `# syntax=` names. Everything else goes straight to the engine.
+ */
+export async function gainsByDockerCommand(
+  spec: BuildSpec,
+  dockerfile: string,
+  instructions: readonly Instruction[],
+  env: Environment = process.env,
+): Promise<boolean> {
+  const registries = new Set([...imagesNeeded(instructions, spec.args).keys()].map(registryOf));
+  const logins = await Promise.all([...registries].map((registry) => hasLogin(registry, env)));
+  return syntaxImage(dockerfile) !== undefined || logins.includes(true);
 }
 
 /**
  * Builds with `docker build`, which must be installed here. Secrets go by their file or by the name of their variable,
- * never by their value; so do build arguments that look secret, as everybody on this machine can read command lines. Returns undefined when the image is built, and why not otherwise.
- * @throws DeployError 'build' when the command, or its buildx, is not there; 'cancelled'.
+ * never by their value; so do build arguments that look secret, as everybody on this machine can read command lines.
+ * Returns undefined when the image is built, and why not otherwise.
+ * @param instructions the Dockerfile's, for the place of what the command is needed for.
+ * @throws CommandMissingError 'build' when the command, or its buildx, is not there; DeployError 'cancelled'.
  */
 export async function buildWithDockerCommand(
   engine: Pick<DockerEngine, 'cliEnvironment' | 'description'>,
   spec: BuildSpec,
+  instructions: readonly Instruction[],
   events: BuildEvents,
   signal: AbortSignal,
   env: Environment = process.env,
 ): Promise<CliFailure | undefined> {
   const { cliEnvironment } = engine;
+  const line = instructionWithMount(instructions)?.line;
+  const position = line === undefined ? {} : { position: { file: spec.dockerfile, line, column: 1 } };
   if (cliEnvironment === undefined) {
-    throw new DeployError('build', t('Secrets and ssh mounts cannot be used in a build on {0}.', engine.description), {
-      hint: t('Build on this machine: "transfer": "ssh" in bluegreen.json.'),
-    });
+    throw new CommandMissingError(
+      'build',
+      t('Secrets and ssh mounts cannot be used in a build on {0}.', engine.description),
+      {
+        hint: t('Build on this machine: "transfer": "ssh" in bluegreen.json.'),
+        ...position,
+      },
+    );
   }
   const hidden = hiddenArgs(spec.args, env);
   const child = spawn('docker', commandLine(spec, hidden), {
@@ -74,13 +106,13 @@ export async function buildWithDockerCommand(
   }
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', (error) => reject(commandMissing(error)));
+      child.once('error', (error) => reject(commandMissing(error, position)));
       child.once('close', resolve);
     });
     if (stall.signal.aborted) {
       throw abortReason(stall.signal, engine.description);
     }
-    return code === 0 ? undefined : progress.failure();
+    return code === 0 ? undefined : progress.failure(position);
   } finally {
     release();
     stall.end();
@@ -120,8 +152,8 @@ function commandLine(spec: BuildSpec, hidden: BuildSpec['args']): string[] {
   ];
 }
 
-function commandMissing(cause: Error): DeployError {
-  return new DeployError(
+function commandMissing(cause: Error, position: { position?: SourcePosition }): CommandMissingError {
+  return new CommandMissingError(
     'build',
     t('This build uses secrets or ssh mounts, and the docker command is not installed here.'),
     {
@@ -130,6 +162,7 @@ function commandMissing(cause: Error): DeployError {
       ),
       detail: cause.message,
       cause,
+      ...position,
     },
   );
 }
@@ -167,14 +200,15 @@ class PlainProgress {
     }
   }
 
-  failure(): CliFailure {
+  failure(position: { position?: SourcePosition }): CliFailure {
     const last = this.#others.filter((line) => /error/i.test(line)).at(-1) ?? this.#others.at(-1) ?? '';
     if (this.#others.some((line) => line.includes('buildx component is missing'))) {
-      throw new DeployError(
+      throw new CommandMissingError(
         'build',
         t('This build uses secrets or ssh mounts, and the docker command here has no buildx.'),
         {
           hint: t('Install buildx (https://docs.docker.com/go/buildx/), or do without these mounts.'),
+          ...position,
         },
       );
     }

@@ -20,7 +20,7 @@ const HEREDOC_KEYWORDS = new Set(['ADD', 'COPY', 'RUN']);
 
 /** Enough of the Dockerfile format to find an instruction again: escape directive, continuations, comments, heredocs. */
 export function parseDockerfile(content: string): Instruction[] {
-  const lines = content.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const lines = linesOf(content);
   const escape = escapeCharacter(lines);
   const instructions: Instruction[] = [];
   let stage = -1;
@@ -60,18 +60,37 @@ export function exposedPorts(content: string): number[] {
   return [...new Set(ports.map(Number))];
 }
 
-/** `# escape=` counts only at the very top, among other directives. */
+/** The image that `# syntax=` names, which reads the Dockerfile in the place of BuildKit's own reader, and its line. */
+export function syntaxImage(content: string): { readonly image: string; readonly line: number } | undefined {
+  const { value, line } = directives(linesOf(content)).find(({ name }) => name === 'syntax') ?? {};
+  return value === undefined || line === undefined ? undefined : { image: value, line };
+}
+
 function escapeCharacter(lines: readonly string[]): string {
-  for (const line of lines) {
-    const directive = /^\s*#\s*([a-zA-Z]+)\s*=\s*(\S+)\s*$/.exec(line);
-    if (directive === null) {
+  return directives(lines).find(({ name }) => name === 'escape')?.value ?? '\\';
+}
+
+interface Directive {
+  readonly name: string;
+  readonly value: string;
+  readonly line: number;
+}
+
+/** They count only at the very top. */
+function directives(lines: readonly string[]): Directive[] {
+  const found: Directive[] = [];
+  for (const [index, line] of lines.entries()) {
+    const [, name, value] = /^\s*#\s*([a-zA-Z]+)\s*=\s*(\S+)\s*$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) {
       break;
     }
-    if (directive[1]?.toLowerCase() === 'escape') {
-      return directive[2] ?? '\\';
-    }
+    found.push({ name: name.toLowerCase(), value, line: index + 1 });
   }
-  return '\\';
+  return found;
+}
+
+function linesOf(content: string): string[] {
+  return content.replace(/^\uFEFF/, '').split(/\r?\n/);
 }
 
 function joinLines(lines: readonly string[], begin: number, escape: string): { text: string; next: number } {
@@ -136,6 +155,38 @@ function stageIndex(instructions: readonly Instruction[], name: string): number 
 
 function stageName(instruction: Instruction): string | undefined {
   return /^FROM\s.*\sAS\s+(\S+)$/i.exec(instruction.text)?.[1]?.toLowerCase();
+}
+
+/**
+ * The images that a build takes from registries, each with the instruction that names it first: after FROM or --from=, and
+ * no stage. Variables have the values of `args`, or those that an ARG before the first FROM gives them.
+ */
+export function imagesNeeded(
+  instructions: readonly Instruction[],
+  args: Readonly<Record<string, string>>,
+): Map<string, Instruction> {
+  const values = new Map<string, string>();
+  const stages = new Set(instructions.map(stageName));
+  const images = new Map<string, Instruction>();
+  for (const instruction of instructions) {
+    const { keyword, text, stage } = instruction;
+    const [, name, value] = /^ARG (\w+)(?:=["']?(.*?)["']?)?$/i.exec(text) ?? [];
+    if (name !== undefined && stage < 0) {
+      values.set(name, args[name] ?? value ?? '');
+    }
+    const named =
+      keyword === 'FROM'
+        ? /^FROM (?:--\S+ )*(\S+)/i.exec(text)?.[1]
+        : /^(?:COPY|RUN) .*?(?:--|[=,])from=([^\s,]+)/i.exec(text)?.[1];
+    const image = named?.replace(/\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))/g, (_, braced, otherwise, bare) => {
+      return values.get(String(braced ?? bare)) || String(otherwise ?? '');
+    });
+    const isStage = image === undefined || stages.has(image.toLowerCase()) || /^(?:scratch|\d+)?$/.test(image);
+    if (!isStage && !images.has(image)) {
+      images.set(image, instruction);
+    }
+  }
+  return images;
 }
 
 /** The FROM that names an image, in whatever form BuildKit completes it: `docker.io/library/node:20`. */

@@ -26,6 +26,12 @@ export function registryOf(reference: string): string {
   return registry === 'docker.io' || registry === 'registry-1.docker.io' ? DOCKER_HUB : registry;
 }
 
+/** Whether `docker login` has left something for a registry on this machine. No credential helper is asked. */
+export async function hasLogin(registry: string, env: Environment = process.env): Promise<boolean> {
+  const config = await readConfig(env);
+  return [config['auths'], config['credHelpers']].some((known) => Object.hasOwn(object(known), registry));
+}
+
 /**
  * The credentials that `docker login` keeps on this machine for a registry, as the engine's API takes them (header
  * X-Registry-Auth, docs.docker.com, Engine API, "Authentication"): from a credential helper or from config.json.
@@ -33,12 +39,16 @@ export function registryOf(reference: string): string {
  * @throws DeployError 'transfer' when the helper that is named cannot be run.
  */
 export async function registryAuth(registry: string, env: Environment = process.env): Promise<string | undefined> {
-  const content = await readFile(path.join(configFolderOf(env), 'config.json'), 'utf8').catch(() => '{}');
-  const config = object(parse(content));
+  const config = await readConfig(env);
   const helper = optionalText(object(config['credHelpers'])[registry]) ?? optionalText(config['credsStore']);
   const entry = object(object(config['auths'])[registry]);
   const kept = helper === undefined ? fromConfig(entry) : await askHelper(helper, registry);
   return kept && encode({ ...kept, serveraddress: registry });
+}
+
+async function readConfig(env: Environment): Promise<Readonly<Record<string, unknown>>> {
+  const content = await readFile(path.join(configFolderOf(env), 'config.json'), 'utf8').catch(() => '{}');
+  return object(parse(content));
 }
 
 /** The URL's kind of base64, with the padding that the engine insists on and Node's `base64url` leaves out. */

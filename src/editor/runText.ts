@@ -97,7 +97,12 @@ function stageDetail(run: KeptRun, stage: StageSnapshot): string {
   if (stage.stage === 'drain' && snapshot?.drain !== undefined) {
     return t('{0} open', countConnections(snapshot.drain.connections));
   }
-  return stage.progress === undefined ? '' : amountText(stage.progress);
+  if (stage.progress === undefined) {
+    return '';
+  }
+  const amount = amountText(stage.progress);
+  // Of a transfer it is said besides how many layers are sent, and how many were there.
+  return stage.progress.unit === 'bytes' && stage.message !== undefined ? `${amount}, ${stage.message}` : amount;
 }
 
 /** `12.4 MB of 84.3 MB, 10.2 MB/s, 7 s left` or `3 of 9 steps` */

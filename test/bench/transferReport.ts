@@ -43,6 +43,28 @@ export function report(rows: readonly Row[]): string {
   ].join('\n\n');
 }
 
+/** Bytes of memory that our process stays below, whatever the image. */
+const MEMORY_LIMIT = 200_000_000;
+
+/** What is claimed of our way and these rows do not bear out, a sentence for each. */
+export function brokenClaims(rows: readonly Row[]): string[] {
+  return groups(rows).flatMap((group) => {
+    const bytesBy = (way: string): number => group.find((row) => row.way.startsWith(way))?.bytes ?? Infinity;
+    const [pipeline, registry] = [bytesBy('save'), bytesBy('registry')];
+    return group
+      .filter(({ ours }) => ours)
+      .flatMap(({ line, builder, what, way, bytes, peakBytes = 0 }) => {
+        const broken = [
+          what === 'one line changed' && bytes > pipeline / 1000 && `more than 1/1000 of the pipeline's bytes`,
+          what === 'one line changed' && bytes > registry && `more bytes than the registry`,
+          what === 'first deployment' && way.includes('zstd') && bytes > registry && `more bytes than the registry`,
+          peakBytes >= MEMORY_LIMIT && `${Math.round(peakBytes / 1e6)} MB of memory`,
+        ].filter((it) => it !== false);
+        return broken.map((it) => `${line} line, built by ${builder}, ${what}: ${way} takes ${it}`);
+      });
+  });
+}
+
 /** Puts the report into docs/MEASURED.md. */
 export function writeReport(rows: readonly Row[]): void {
   const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));

@@ -1,4 +1,4 @@
-/** Whatever is cut while an image travels: what serves is unharmed, what arrived stays, and the next try succeeds. */
+/** Whatever is cut while an image travels: the live tag is unharmed, what arrived stays, and the next try succeeds. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -7,15 +7,12 @@ import { buildImage } from '../../src/docker/build';
 import { connectRemoteEngine } from '../../src/docker/connect';
 import type { DockerEngine } from '../../src/docker/engine';
 import { type LayerLookUp, transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
-import type { DeployEvent } from '../../src/model';
 import { LastingTransport } from '../../src/ssh/lasting';
 import type { Host } from '../machines/host';
 import { tinyImage } from '../machines/images';
 import { generateKey } from '../machines/keys';
 import { type Lab, startLab } from '../machines/lab';
 import type { SlowLink, Speed } from '../machines/slowLink';
-import { Traffic } from '../machines/traffic';
-import { type CliOptions, type CliOutcome, runCli } from './cli';
 import {
   BuildFolder,
   buildSmallApp,
@@ -26,7 +23,6 @@ import {
   recordBuild,
   removeImages,
 } from './engines';
-import { type App, assertNothingLeft, copyApp, get } from './fixtures';
 
 // Of this run alone: another one may use the same engine at the same time.
 const NAME = `blue-green-cuts-test-${process.pid}`;
@@ -259,69 +255,3 @@ for (const version of ['20.10', '28.5'] as const) {
     });
   });
 }
-
-describe('a deployment whose line is cut', () => {
-  let host: Host;
-  let link: SlowLink & { readonly alias: string };
-  let app: App;
-  before(async () => {
-    host = await (await lab.host({ engine: '26.1' })).dockerReady();
-    link = await lab.slowLink(host, LINE);
-    app = copyApp('uptimer');
-    app.setVersion('1');
-    const { code, stderr } = await deploy();
-    assert.equal(code, 0, stderr);
-  });
-  after(() => app.remove());
-
-  function deploy(options: CliOptions = {}): Promise<CliOutcome> {
-    return runCli(lab, ['deploy', '--host', link.alias, '--json'], { cwd: app.folder, ...options });
-  }
-
-  /** A release with three layers that the host does not have. */
-  function newRelease(version: string): void {
-    const dockerfile = readFileSync(path.join(__dirname, '../apps/uptimer/Dockerfile'), 'utf8');
-    app.write('Dockerfile', dockerfile.replace('ARG WARMUP', `ARG RELEASE=${version}\n${noisyLayers}\nARG WARMUP`));
-    app.setVersion(version);
-  }
-
-  /** Calls `act` once, when so many bytes of the image were sent. */
-  function whenSent(bytes: number, act: (kill: (signal: NodeJS.Signals) => void) => void): CliOptions {
-    let acted = false;
-    return {
-      onEvent: (event: DeployEvent, kill) => {
-        if (!acted && event.type === 'progress' && event.stage === 'transfer' && event.done > bytes) {
-          acted = true;
-          act(kill);
-        }
-      },
-    };
-  }
-
-  test('goes on, and nobody notices', async () => {
-    newRelease('2');
-    const traffic = Traffic.start({ url: `${host.url}/` });
-    const { code, stdout, result } = await deploy(whenSent(1.5 * LAYER_BYTES, () => link.cut()));
-    const { failed, sent } = await traffic.stop();
-    assert.equal(code, 0, stdout);
-    assert.match(stdout, /Connecting again/);
-    assert.ok(result !== undefined && result.bytesSent < 4.5 * LAYER_BYTES, `${result?.bytesSent} bytes were sent`);
-    assert.equal(failed, 0);
-    assert.ok(sent > 0);
-    assert.match((await get(host)).text, /^uptimer 2 /);
-    await assertNothingLeft(host);
-  });
-
-  test('killed in the middle, leaves nothing that the next one does not use and clean', async () => {
-    newRelease('3');
-    const killed = await deploy(whenSent(2.5 * LAYER_BYTES, (kill) => kill('SIGQUIT')));
-    assert.notEqual(killed.code, 0);
-    assert.match((await get(host)).text, /^uptimer 2 /);
-    assert.match(await host.mustExec('docker images'), /blue-green-incoming/);
-    const { code, stdout, result } = await deploy();
-    assert.equal(code, 0, stdout);
-    assert.ok(result !== undefined && result.bytesSent < 2.5 * LAYER_BYTES, `${result?.bytesSent} bytes were sent`);
-    assert.match((await get(host)).text, /^uptimer 3 /);
-    await assertNothingLeft(host);
-  });
-});

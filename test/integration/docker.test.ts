@@ -1,9 +1,9 @@
 /** Everything but the transfer of images, on the engines themselves: connecting, containers, exec, logs, files, builds. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { buildImage } from '../../src/docker/build';
@@ -30,11 +30,12 @@ import type { DockerEngine } from '../../src/docker/engine';
 import { isConflict, isNotFound } from '../../src/docker/errors';
 import { loadEmptyImage } from '../../src/docker/emptyImage';
 import { inspectImage, listImages, removeImage, tagImage } from '../../src/docker/images';
-import { pullImage } from '../../src/docker/registry';
+import { pullImage, pushImage, registryAuth } from '../../src/docker/registry';
 import { connectToNetwork, ensureNetwork, removeNetwork } from '../../src/docker/networks';
-import { tinyImage } from '../machines/images';
+import { hostImage, tinyImage } from '../machines/images';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
+import { type Registry, startRegistry } from '../machines/registry';
 import {
   BuildFolder,
   deployError,
@@ -49,6 +50,8 @@ import {
 
 const run = promisify(execFile);
 const NAME = 'blue-green-docker-test';
+/** Debian's own docker command has the builder of old and BuildKit, both without a plugin. */
+const OWN_DOCKER = '/usr/bin/docker';
 const EXEC = { timeoutMs: 20_000, signal: noSignal };
 
 let lab: Lab;
@@ -336,6 +339,39 @@ for (const version of ['20.10', '26.1', '28.5'] as const) {
       await removeImage(engine, `${NAME}:built`, noSignal);
     });
 
+    test('a build: a stage of several, a cache that stays, and files within the Dockerfile', async () => {
+      const folder = new BuildFolder({
+        Dockerfile: `FROM ${tinyImage} AS wanted
+ARG STAMP
+RUN --mount=type=cache,id=${NAME},target=/cache echo $STAMP >> /cache/log; echo "cached $(wc -l < /cache/log)"
+FROM wanted
+RUN exit 1
+`,
+      });
+      const record = recordBuild();
+      for (const STAMP of ['1', '2']) {
+        const order = folder.spec(`${NAME}:target`, { target: 'wanted', args: { STAMP } });
+        await buildImage(engine, order, record.events, noSignal);
+      }
+      assert.deepEqual(
+        record.lines.filter((line) => line.includes(' cached ')),
+        ['info: cached 1', 'info: cached 2'],
+      );
+      folder.write({
+        Dockerfile: `FROM ${tinyImage}\nCOPY <<FILE /made\nmade here\nFILE\nRUN <<SCRIPT\ncat /made\necho twice\nSCRIPT\n`,
+      });
+      const heredoc = buildImage(engine, folder.spec(`${NAME}:target`), record.events, noSignal);
+      if (version === '20.10') {
+        await assert.rejects(heredoc, deployError('build', /mistake in line 3: Unknown instruction: MADE/));
+      } else {
+        await heredoc;
+        const said = record.lines.filter((line) => /^info: (?:made here|twice)$/.test(line));
+        assert.deepEqual(said, ['info: made here', 'info: twice']);
+      }
+      folder.remove();
+      await removeImage(engine, `${NAME}:target`, noSignal);
+    });
+
     const mistakes: readonly { what: string; dockerfile: string; line: number; sentence: RegExp; target?: string }[] = [
       {
         what: 'a step that fails',
@@ -455,20 +491,34 @@ describe('the local engine', () => {
     return { STAMP: String(Date.now()) };
   }
 
-  /** And by the docker command's own, of old: it makes the archive itself, as we do. */
-  async function theirs(folder: BuildFolder): Promise<string[]> {
-    const { stdout } = await run('docker', ['build', '--no-cache', folder.folder], {
-      env: { ...process.env, DOCKER_HOST: `unix://${lab.engine.socketPath}`, DOCKER_BUILDKIT: '0' },
-    });
-    return listed(stdout.split('\n'));
+  /** And by the docker command's own: that of old makes the archive itself, as we do, and BuildKit asks for single files. */
+  async function theirs(folder: BuildFolder, buildkit = false, dockerfile = 'Dockerfile'): Promise<string[]> {
+    const file = path.join(folder.folder, dockerfile);
+    const { stdout, stderr } = await run(
+      OWN_DOCKER,
+      ['build', '--no-cache', ...(buildkit ? ['--progress', 'plain'] : []), '--file', file, folder.folder],
+      {
+        env: {
+          ...process.env,
+          DOCKER_HOST: `unix://${lab.engine.socketPath}`,
+          DOCKER_BUILDKIT: buildkit ? '1' : '0',
+        },
+      },
+    );
+    return listed(`${stdout}\n${stderr}`.split('\n').map((line) => line.replace(/^#\d+ [\d.]+ /, '')));
   }
 
   /** The Dockerfile and .dockerignore come along in different ways; they are not what is compared. */
   function listed(lines: readonly string[]): string[] {
-    return lines.filter((line) => line.startsWith('@ ') && !/\/(Dockerfile|\.dockerignore) /.test(line)).sort();
+    return lines.filter((line) => line.startsWith('@ ') && !/\/(Dockerfile|\.dockerignore)\b/.test(line)).sort();
   }
 
-  const LIST = `FROM ${tinyImage}\nCOPY . /ctx\nARG STAMP\nRUN cd /ctx && find . -exec stat -c '@ %n %A %s %u:%g' {} +\n`;
+  /** Names, modes, sizes, owners, where links lead, and what is in the files. */
+  const LIST = `FROM ${tinyImage}
+COPY . /ctx
+ARG STAMP
+RUN cd /ctx && find . -exec stat -c '@ %N %A %s %u:%g' {} + && find . -type f -exec sha256sum {} + | sed 's/^/@ /'
+`;
 
   const fixtures: readonly { what: string; ignore: string }[] = [
     { what: 'plain names', ignore: 'node_modules\n*.log\n# a comment\n\nsub dir\n' },
@@ -510,6 +560,7 @@ describe('the local engine', () => {
         const expected = await theirs(folder);
         assert.ok(expected.length > 2, expected.join('\n'));
         assert.deepEqual(await ours(folder), expected);
+        assert.deepEqual(await theirs(folder, true), expected, 'BuildKit agrees');
       });
     }
     folder.remove();
@@ -523,10 +574,11 @@ describe('the local engine', () => {
       'a.txt': 'a',
       'b.txt': 'b',
     });
-    const found = (await ours(folder, 'Dockerfile.prod')).join('\n');
+    const found = await ours(folder, 'Dockerfile.prod');
+    assert.deepEqual(found, await theirs(folder, true, 'Dockerfile.prod'));
     folder.remove();
-    assert.match(found, /a\.txt/);
-    assert.doesNotMatch(found, /\/b\.txt/);
+    assert.match(found.join('\n'), /a\.txt/);
+    assert.doesNotMatch(found.join('\n'), /\/b\.txt/);
   });
 
   test('builds from a Dockerfile outside of the context, and one that is ignored', async () => {
@@ -546,13 +598,21 @@ describe('the local engine', () => {
 
   test('builds for another platform, and says of which size its context is', async () => {
     const folder = new BuildFolder({ Dockerfile: 'FROM scratch\nCOPY line.txt /\n', 'line.txt': 'one' });
-    folder.write({ 'models/large.bin': 'x'.repeat(101_000_000) });
+    folder.write({
+      'docs/a.txt': 'x'.repeat(2_000_000),
+      'models/large.bin': 'x'.repeat(101_000_000),
+      'data/b.txt': 'x'.repeat(3_000_000),
+      'small/c.txt': 'x',
+    });
     const record = recordBuild();
     await buildImage(engine, folder.spec(`${NAME}:foreign`, { platform: 'linux/arm64' }), record.events, noSignal);
     folder.remove();
     const image = await inspectImage(engine, `${NAME}:foreign`, noSignal);
     assert.equal(image?.architecture, 'arm64');
-    assert.match(record.lines.join('\n'), /warning: The build context is large\. Most of it: models\/ \(101\.0 MB\)/);
+    assert.match(
+      record.lines.join('\n'),
+      /warning: The build context is large\. Most of it: models\/ \(101\.0 MB\), data\/ \(3\.0 MB\), docs\/ \(2\.0 MB\)\. /,
+    );
     await removeImage(engine, `${NAME}:foreign`, noSignal);
   });
 
@@ -633,6 +693,106 @@ describe('the local engine', () => {
       );
       folder.remove();
     });
+  });
+
+  describe('what the person is logged in to', () => {
+    const { PATH, DOCKER_CONFIG } = process.env;
+    let registry: Registry;
+    let folder: BuildFolder;
+    let base: string;
+    before(async () => {
+      registry = await startRegistry({ login: { user: 'ann' } });
+    });
+    after(() => registry.stop());
+    beforeEach(async () => {
+      const server = `localhost:${registry.port}`;
+      base = `${server}/ann/base:1`;
+      folder = new BuildFolder({
+        Dockerfile: `# A private base.\nFROM ${base}\nRUN echo ${Date.now()}\n`,
+        'login/config.json': JSON.stringify({ auths: { [server]: { auth: btoa('ann:hush') } } }),
+        'helper/config.json': JSON.stringify({ credHelpers: { [server]: 'lab' } }),
+        'nothing/config.json': '{}',
+        'bin/docker-credential-lab': `#!/bin/sh\necho '{"ServerURL":"${server}","Username":"ann","Secret":"hush"}'\n`,
+      });
+      chmodSync(path.join(folder.folder, 'bin/docker-credential-lab'), 0o755);
+      await tagImage(engine, tinyImage, base, noSignal);
+      const auth = await registryAuth(server, { DOCKER_CONFIG: path.join(folder.folder, 'login') });
+      await pushImage(engine, base, auth, () => undefined, noSignal);
+      await removeImage(engine, base, noSignal);
+    });
+    afterEach(async () => {
+      folder.remove();
+      process.env['PATH'] = PATH;
+      restore('DOCKER_CONFIG', DOCKER_CONFIG);
+      await removeImage(engine, `${NAME}:private`, noSignal);
+    });
+
+    function build(login: string, programs: string): Promise<string> {
+      process.env['DOCKER_CONFIG'] = path.join(folder.folder, login);
+      process.env['PATH'] = programs;
+      return buildImage(engine, folder.spec(`${NAME}:private`), recordBuild().events, noSignal);
+    }
+
+    for (const login of ['login', 'helper']) {
+      test(`is of use for a private base image, by the docker command: ${login}`, async () => {
+        await build(login, `${path.join(folder.folder, 'bin')}:/usr/bin:/bin`);
+        assert.ok((await inspectImage(engine, `${NAME}:private`, noSignal)) !== undefined);
+      });
+    }
+
+    for (const [login, hint] of [
+      ['login', /^Your logins are used by the docker command, which is not installed here with buildx\./],
+      ['nothing', /^Check the name\. For a private image run `docker login`/],
+    ] as const) {
+      test(`and without the command or the login it is said what to do: ${login}`, async () => {
+        await assert.rejects(
+          build(login, path.join(folder.folder, 'bin')),
+          deployError('build', /^The base image \S+ cannot be pulled: .*log in to its registry\.$/, (error) => {
+            assert.match(error.hint ?? '', hint);
+            assert.equal(error.position?.line, 2);
+          }),
+        );
+      });
+    }
+
+    for (const programs of ['/usr/bin:/bin', '/nowhere']) {
+      test(`a syntax that cannot be had is said with its line; programs in ${programs}`, async () => {
+        folder.write({ Dockerfile: '# escape=`\n# syntax=localhost:1/frontend:2\nFROM scratch\nCOPY bin /\n' });
+        await assert.rejects(
+          build('nothing', programs),
+          deployError(
+            'build',
+            /^localhost:1\/frontend:2, which the syntax line names, cannot be pulled: its/,
+            (error) => assert.equal(error.position?.line, 2),
+          ),
+        );
+      });
+    }
+  });
+
+  test('the ssh agent is lent to the step that asks for it', async () => {
+    await lab.images(hostImage('28.5'));
+    const folder = new BuildFolder({
+      Dockerfile: `FROM ${hostImage('28.5')}\nRUN --mount=type=ssh echo ${Date.now()} && ssh-add -l\n`,
+    });
+    const socket = path.join(folder.folder, 'agent');
+    const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+    const before = { PATH: process.env['PATH'], SSH_AUTH_SOCK: process.env['SSH_AUTH_SOCK'] };
+    try {
+      await until('the agent listens', () => Promise.resolve(existsSync(socket)));
+      await run('ssh-add', ['-q', lab.identityFile], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+      process.env['PATH'] = `/usr/bin:${before.PATH ?? ''}`;
+      process.env['SSH_AUTH_SOCK'] = socket;
+      const record = recordBuild();
+      await buildImage(engine, folder.spec(`${NAME}:agent`, { ssh: true }), record.events, noSignal);
+      assert.match(record.lines.join('\n'), /256 SHA256:\S+ .*\(ED25519\)/);
+    } finally {
+      process.env['PATH'] = before.PATH;
+      restore('SSH_AUTH_SOCK', before.SSH_AUTH_SOCK);
+      agent.kill();
+      folder.remove();
+      await removeImage(engine, `${NAME}:agent`, noSignal);
+    }
   });
 
   test('says what is missing before anything is sent', async () => {
@@ -726,6 +886,15 @@ describe('a host whose Docker cannot be used says why', () => {
     await assert.rejects(connect(host.name), deployError('docker-unreachable', /^Docker is not installed on /));
   });
 });
+
+/** Gives a variable of the environment back what it had. */
+function restore(name: string, value: string | undefined): void {
+  if (value === undefined) {
+    Reflect.deleteProperty(process.env, name);
+  } else {
+    process.env[name] = value;
+  }
+}
 
 async function collect(lines: AsyncIterable<LogLine>): Promise<LogLine[]> {
   const all: LogLine[] = [];

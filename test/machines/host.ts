@@ -250,15 +250,6 @@ export class Host {
     await this.dockerReady();
   }
 
-  /** Bytes that the machine has received and sent over its network since it was started (or connected). */
-  async wireBytes(): Promise<{ received: number; sent: number }> {
-    const text = await this.mustExec(
-      'cat /sys/class/net/eth0/statistics/rx_bytes /sys/class/net/eth0/statistics/tx_bytes',
-    );
-    const [received = 0, sent = 0] = text.trim().split('\n').map(Number);
-    return { received, sent };
-  }
-
   /** Removes the machine and its disks. */
   async remove(): Promise<void> {
     await this.container.remove({ force: true, v: true });

@@ -44,7 +44,7 @@ export async function startSlowLink(
       [remote, client],
     ] as const) {
       open.add(socket);
-      socket.on('error', () => other.resetAndDestroy());
+      socket.on('error', () => tear(other));
       socket.on('close', () => open.delete(socket));
     }
     up.carry(client, remote);
@@ -53,7 +53,7 @@ export async function startSlowLink(
   server.listen(0, address);
   await once(server, 'listening');
   const cut = (): void => {
-    for (const socket of open) socket.resetAndDestroy();
+    for (const socket of open) tear(socket);
   };
   return {
     host: address,
@@ -77,6 +77,15 @@ export async function startSlowLink(
       await closed;
     },
   };
+}
+
+/**
+ * Ends a connection with a reset. libuv refuses that while the socket's end is still on its way (uv_tcp_close_reset), and
+ * Node, which does not notice, would wait for it at the process's end for ever.
+ */
+function tear(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** One direction of the link. Its time is shared: a piece leaves when those before it have left. */

@@ -241,6 +241,21 @@ describe('a failed build', () => {
       line: 24,
     },
     {
+      what: 'a syntax that cannot be had',
+      message: 'failed to solve with frontend dockerfile.v0: dial tcp: lookup registry-1.docker.io: no such host',
+      step: ['resolve image config for docker.io/docker/dockerfile:1.7', 'dial tcp: no such host'],
+      sentence:
+        'docker/dockerfile:1.7, which the syntax line names, cannot be pulled: its registry cannot be reached from the machine that builds.',
+      line: 1,
+    },
+    {
+      what: 'the same, in the words of a newer Docker',
+      message: 'failed to solve: docker/dockerfile:1.7: not found',
+      step: ['resolve image config for docker-image://docker.io/docker/dockerfile:1.7', 'not found'],
+      sentence: 'docker/dockerfile:1.7, which the syntax line names, cannot be pulled: there is no such image.',
+      line: 1,
+    },
+    {
       what: 'a full disk',
       message: 'write /var/lib/docker/tmp/x: no space left on device',
       sentence: 'The disk of the machine that builds is full.',
@@ -255,7 +270,9 @@ describe('a failed build', () => {
     test(what, () => {
       const stopped = failed('[build 2/7] WORKDIR /app', 'context canceled');
       const steps = step === undefined ? [] : [stopped, failed(...step)];
-      const error = buildError({ message, failed: steps, dockerfile: '/x/Dockerfile', instructions });
+      const dockerfile = '/x/Dockerfile';
+      const syntax = { image: 'docker/dockerfile:1.7', line: 1 };
+      const error = buildError({ message, failed: steps, dockerfile, instructions, syntax, commandMissing: false });
       assert.equal(error.code, 'build');
       assert.equal(error.message, sentence);
       assert.equal(error.position?.line, line);

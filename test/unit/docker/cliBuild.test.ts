@@ -5,7 +5,13 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BuildSpec } from '../../../src/docker/buildSpec';
-import { buildWithDockerCommand, needsDockerCommand } from '../../../src/docker/cliBuild';
+import {
+  buildWithDockerCommand,
+  CommandMissingError,
+  gainsByDockerCommand,
+  needsDockerCommand,
+} from '../../../src/docker/cliBuild';
+import { parseDockerfile } from '../../../src/docker/dockerfile';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'blue-green-command-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -51,12 +57,37 @@ function recorder() {
 
 test('a build needs the docker command for secrets and ssh mounts only', () => {
   const plain = 'FROM a\nRUN --mount=type=cache,target=/x true\n# RUN --mount=type=secret,id=x\n';
-  assert.equal(needsDockerCommand(spec, plain), false);
-  assert.equal(needsDockerCommand({ ...spec, secrets: {} }, plain), false);
-  assert.equal(needsDockerCommand({ ...spec, secrets: { x: { env: 'X' } } }, plain), true);
-  assert.equal(needsDockerCommand({ ...spec, ssh: true }, plain), true);
-  assert.equal(needsDockerCommand(spec, 'FROM a\nRUN --mount=type=secret,id=x cat /run/secrets/x\n'), true);
-  assert.equal(needsDockerCommand(spec, 'FROM a\nrun --network=none \\\n  --mount=id=k,type=ssh git fetch\n'), true);
+  const needs = (content: string, more: Partial<BuildSpec> = {}): boolean =>
+    needsDockerCommand({ ...spec, ...more }, parseDockerfile(content));
+  assert.equal(needs(plain), false);
+  assert.equal(needs(plain, { secrets: {} }), false);
+  assert.equal(needs(plain, { secrets: { x: { env: 'X' } } }), true);
+  assert.equal(needs(plain, { ssh: true }), true);
+  assert.equal(needs('FROM a\nRUN --mount=type=secret,id=x cat /run/secrets/x\n'), true);
+  assert.equal(needs('FROM a\nrun --network=none \\\n  --mount=id=k,type=ssh git fetch\n'), true);
+});
+
+test('a build gains by the docker command where the person is logged in to an image of it, and by a syntax line', async () => {
+  const auths = { 'ghcr.io': {}, 'https://index.docker.io/v1/': {} };
+  writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ auths, credHelpers: { 'gcr.io': 'gcloud' } }));
+  const gains = (content: string, args: Record<string, string> = {}): Promise<boolean> =>
+    gainsByDockerCommand({ ...spec, args }, content, parseDockerfile(content), { DOCKER_CONFIG: folder });
+  const expected: readonly [boolean, string, Record<string, string>?][] = [
+    [true, 'FROM ghcr.io/ann/base\n'],
+    [true, 'FROM --platform=linux/amd64 node:20 AS build\n'],
+    [true, 'FROM docker.io/library/node:20\n'],
+    [true, 'FROM quay.io/a\nCOPY --from=gcr.io/a/b:1 /x /\n'],
+    [true, 'FROM quay.io/a\nRUN --mount=type=bind,from=ghcr.io/a,target=/a true\n'],
+    [true, 'ARG REGISTRY="ghcr.io"\nFROM ${REGISTRY}/a\n'],
+    [false, 'ARG REGISTRY="ghcr.io"\nFROM $REGISTRY/a\n', { REGISTRY: 'quay.io' }],
+    [true, 'ARG REGISTRY\nFROM ${REGISTRY:-ghcr.io}/a\n'],
+    [true, '# escape=`\n# syntax=quay.io/frontend:1\nFROM quay.io/a\n'],
+    [false, 'FROM scratch\n# syntax=quay.io/frontend:1\n'],
+    [false, 'FROM quay.io/a AS one\nFROM one\nCOPY --from=one /x /\nCOPY --from=0 /x /\n'],
+  ];
+  for (const [whether, content, args] of expected) {
+    assert.equal(await gains(content, args), whether, content);
+  }
 });
 
 describe('a build by the docker command', () => {
@@ -65,7 +96,7 @@ describe('a build by the docker command', () => {
     const secrets = { token: { env: 'TOKEN' }, key: { file: '/app/a,b "c".txt' } };
     const more = { ...spec, secrets, ssh: true, target: 'prod', platform: 'linux/arm64' };
     assert.equal(
-      await buildWithDockerCommand(engine, more, recorder(), noSignal, { ...env, TOKEN: 'hush' }),
+      await buildWithDockerCommand(engine, more, [], recorder(), noSignal, { ...env, TOKEN: 'hush' }),
       undefined,
     );
     assert.deepEqual(called(), [
@@ -81,7 +112,7 @@ describe('a build by the docker command', () => {
     const { env, called } = command('printf "%s\\n" "$NPM_TOKEN" >> "$LOG"');
     const args = { V: '1', NPM_TOKEN: 'hush', DOCKER_AUTH_CONFIG: '{}', TAKEN_TOKEN: 'mine' };
     const taken = { ...env, TAKEN_TOKEN: 'of somebody else', LOG: path.join(folder, 'called') };
-    await buildWithDockerCommand(engine, { ...spec, args, labels: {} }, recorder(), noSignal, taken);
+    await buildWithDockerCommand(engine, { ...spec, args, labels: {} }, [], recorder(), noSignal, taken);
     const given = called();
     assert.deepEqual(
       given.filter((_, index) => given[index - 1] === '--build-arg'),
@@ -97,7 +128,7 @@ describe('a build by the docker command', () => {
       `sh -c 'trap "" TERM; echo $$ > ${started}; while :; do sleep 1; done' & trap "" TERM; wait; wait`,
     );
     const control = new AbortController();
-    const building = buildWithDockerCommand(engine, spec, recorder(), control.signal, env);
+    const building = buildWithDockerCommand(engine, spec, [], recorder(), control.signal, env);
     const cancelled = assert.rejects(building, { code: 'cancelled' });
     await until(() => existsSync(started) && readFileSync(started, 'utf8') !== '');
     control.abort();
@@ -109,7 +140,7 @@ describe('a build by the docker command', () => {
   test('is stuck when it says nothing for an hour', async (t) => {
     const { env } = command('exec sleep 600');
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const stuck = assert.rejects(buildWithDockerCommand(engine, spec, recorder(), noSignal, env), {
+    const stuck = assert.rejects(buildWithDockerCommand(engine, spec, [], recorder(), noSignal, env), {
       code: 'build',
       message: /said nothing for an hour/,
     });
@@ -137,7 +168,7 @@ ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully:
 END
 exit 1`);
     const record = recorder();
-    const failure = await buildWithDockerCommand(engine, spec, record, noSignal, env);
+    const failure = await buildWithDockerCommand(engine, spec, [], record, noSignal, env);
     assert.ok(failure !== undefined);
     assert.deepEqual(
       failure.failed.map(({ name, error }) => [name, error]),
@@ -153,21 +184,33 @@ exit 1`);
   });
 
   test('says what is missing, and is over when the person wants it', async () => {
-    const missing = { name: 'DeployError', code: 'build', message: /docker command is not installed here/ };
-    await assert.rejects(buildWithDockerCommand(engine, spec, recorder(), noSignal, { PATH: '/nowhere' }), missing);
+    const missing = (error: unknown): true => {
+      assert.ok(error instanceof CommandMissingError);
+      assert.deepEqual([error.name, error.code], ['DeployError', 'build']);
+      assert.match(error.message, /docker command is not installed here/);
+      assert.deepEqual(error.position, { file: '/app/Dockerfile', line: 2, column: 1 });
+      return true;
+    };
+    const instructions = parseDockerfile('FROM a\nRUN --mount=type=ssh ssh-add -l\n');
+    await assert.rejects(
+      buildWithDockerCommand(engine, spec, instructions, recorder(), noSignal, { PATH: '/nowhere' }),
+      missing,
+    );
     const { env } = command(
       'echo "ERROR: BuildKit is enabled but the buildx component is missing or broken." >&2; exit 1',
     );
-    await assert.rejects(buildWithDockerCommand(engine, spec, recorder(), noSignal, env), { message: /has no buildx/ });
+    await assert.rejects(buildWithDockerCommand(engine, spec, [], recorder(), noSignal, env), {
+      message: /has no buildx/,
+    });
     const far = { cliEnvironment: undefined, description: 'prod' };
-    await assert.rejects(buildWithDockerCommand(far, spec, recorder(), noSignal, env), {
+    await assert.rejects(buildWithDockerCommand(far, spec, [], recorder(), noSignal, env), {
       message: /cannot be used .* prod/,
     });
     const control = new AbortController();
     const slow = command('exec sleep 60');
     const begin = performance.now();
     setTimeout(() => control.abort(), 200);
-    await assert.rejects(buildWithDockerCommand(engine, spec, recorder(), control.signal, slow.env), {
+    await assert.rejects(buildWithDockerCommand(engine, spec, [], recorder(), control.signal, slow.env), {
       code: 'cancelled',
     });
     assert.ok(performance.now() - begin < 20_000);

@@ -11,6 +11,22 @@ test('progress names the host first, then the stage, its place and its detail', 
     { type: 'progress', stage: 'transfer', done: 900, unit: 'bytes' },
   );
   assert.equal(progressText(run({ snapshot: transfer })), '3 of 10 · Sending what the host lacks: 900 B');
+  const layers = fold(
+    { type: 'stage', stage: 'transfer', status: 'running' },
+    {
+      type: 'progress',
+      stage: 'transfer',
+      done: 900,
+      total: 1800,
+      unit: 'bytes',
+      rate: 100,
+      message: '1 layer sent, 7 already there, zstd 3',
+    },
+  );
+  assert.match(
+    progressText(run({ snapshot: layers })),
+    /: 900 B of 1\.8 KB, 100 B\/s, 9 s left, 1 layer sent, 7 already there, zstd 3$/,
+  );
   const build = fold(
     { type: 'stage', stage: 'build', status: 'running' },
     { type: 'progress', stage: 'build', done: 2, total: 7, unit: 'steps' },
