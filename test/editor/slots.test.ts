@@ -1,6 +1,6 @@
 /** What is on a host, seen and changed from the window: the tree and its menus, bluegreen.json, the keyboard alone, and Russian. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Frame } from 'playwright-core';
 import { type App, containers, get } from '../integration/fixtures';
@@ -130,6 +130,35 @@ step('the status bar names the live slot', async () => {
   await editor.openView('Blue-Green');
   const item = await editor.statusItem(/uptimer: BLUE/);
   assert.match(item.text, /uptimer: BLUE/);
+});
+
+step('a task deploys after the one that it depends on', async () => {
+  await production.serve('BLUE');
+  app.setVersion('2');
+  const ship = { label: 'ship', type: 'blue-green', action: 'deploy', service: 'uptimer', host: 'production' };
+  const test = { label: 'test', type: 'shell', command: 'echo tested > tested.txt', problemMatcher: [] };
+  const tasks = [test, { ...ship, dependsOn: 'test' }];
+  app.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks }));
+  try {
+    // VS Code reads a file that is new now and then, and a list that is open stays as it is.
+    await editor.until('the task ship in the list', async () => {
+      await editor.runCommand('Tasks: Run Task');
+      const { items } = await editor.quickPick(undefined, 5_000);
+      if (items.some(({ label }) => label === 'ship')) {
+        return true;
+      }
+      await editor.dismiss();
+      return undefined;
+    });
+    await editor.pick('ship');
+    const done = await editor.notification(/is live on GREEN/, DEPLOYED);
+    assert.match((await get(host)).text, /^uptimer 2 /);
+    assert.ok(existsSync(path.join(app.folder, 'tested.txt')));
+    await done.close();
+  } finally {
+    rmSync(path.join(app.folder, '.vscode'), { recursive: true });
+    rmSync(path.join(app.folder, 'tested.txt'), { force: true });
+  }
 });
 
 step('a mistake in bluegreen.json is underlined where it is', async () => {
