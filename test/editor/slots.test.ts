@@ -41,6 +41,27 @@ step('the buttons in the title are about no row, whichever has the focus', async
   await editor.dismiss();
 });
 
+step('a host taken off the list is let go of: nothing is connected to it any more', async () => {
+  await production.serve('GREEN');
+  await editor.openView('Blue-Green');
+  const slots = editor.tree('Slots');
+  await slots.row(['production', 'uptimer', /^GREEN live/]);
+  assert.notEqual(await sessions(), 0, 'it is watched');
+  await slots.menu('production', 'Remove Host from List');
+  try {
+    await editor.until('the connection to end', async () => (await sessions()) === 0 || undefined);
+  } finally {
+    await editor.runCommand('Blue-Green: Add Host…');
+    await editor.pick('production');
+  }
+  await slots.row(['production', 'uptimer', /^GREEN live/]);
+});
+
+/** Processes of sshd that serve a login to the host. */
+async function sessions(): Promise<number> {
+  return Number(await host.mustExec("pgrep -cf '^sshd.*: deploy' || true"));
+}
+
 step('rolled back from the tree', async () => {
   await production.serve('GREEN');
   await editor.openView('Blue-Green');
