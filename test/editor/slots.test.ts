@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Frame } from 'playwright-core';
 import { type App, containers, get } from '../integration/fixtures';
 import type { Host } from '../machines/host';
-import type { Editor } from './driver';
+import type { Dialog, Editor } from './driver';
 import type { Production } from './production';
 import { DEPLOYED, playScene, type Scene } from './scene';
 
@@ -196,30 +196,43 @@ step('a mistake in bluegreen.json is underlined where it is', async () => {
   }
 });
 
-step('a host with an unknown key: asked with its fingerprint, refused when not trusted', async () => {
+step('a host with an unknown key: asked with its fingerprint, refused when not trusted, known once it is', async () => {
   const { lab } = production;
   const stranger = await (await lab.host({ engine: '28.5', name: 'stranger' })).dockerReady();
   const known = readFileSync(lab.knownHostsFile, 'utf8');
   const others = known.split('\n').filter((line) => !line.includes(stranger.address));
   writeFileSync(lab.knownHostsFile, others.join('\n'));
-  try {
+  const address = `deploy@${stranger.address}`;
+  const askWhetherTrusted = async (): Promise<Dialog> => {
     await editor.runCommand('Blue-Green: Deploy…');
     await editor.pick(/Enter a Host/);
-    await editor.type(`deploy@${stranger.address}`);
-    const question = await editor.dialog(/Do you trust/, DEPLOYED);
-    assert.match(question.detail, /SHA256:/);
-    await question.click('Cancel');
+    await editor.type(address);
+    return editor.dialog(/Do you trust/, DEPLOYED);
+  };
+  try {
+    const refused = await askWhetherTrusted();
+    assert.match(refused.detail, /SHA256:/);
+    await refused.click('Cancel');
     const failed = await editor.notification(/was not trusted/, DEPLOYED);
     assert.equal(failed.severity, 'error');
     await failed.close();
     await editor.openView('Blue-Green');
+    const slots = editor.tree('Slots');
     assert.deepEqual(
-      (await editor.tree('Slots').rows()).filter(({ label }) => label.includes(stranger.address)),
+      (await slots.rows()).filter(({ label }) => label.includes(stranger.address)),
       [],
       'a host that did not answer is not on the list',
     );
     assert.equal(readFileSync(lab.knownHostsFile, 'utf8'), others.join('\n'), 'nothing was remembered');
     assert.deepEqual(await containers(stranger), []);
+
+    await (await askWhetherTrusted()).click('Trust and Remember');
+    await (await scene.readPlan()).getByRole('button', { name: 'Deploy' }).click();
+    await (await editor.notification(/is live on BLUE/, DEPLOYED)).close();
+    assert.match((await get(stranger)).text, /^uptimer /);
+    const added = readFileSync(lab.knownHostsFile, 'utf8').slice(others.join('\n').length);
+    assert.ok(added.includes(stranger.hostKey), added);
+    await slots.menu(address, 'Remove Host from List');
   } finally {
     await stranger.remove();
   }
