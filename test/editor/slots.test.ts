@@ -1,11 +1,11 @@
 /** What is on a host, seen and changed from the window: the tree and its menus, bluegreen.json, the keyboard alone, and Russian. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Frame } from 'playwright-core';
 import { type App, containers, get } from '../integration/fixtures';
 import type { Host } from '../machines/host';
-import type { Editor } from './driver';
+import type { Dialog, Editor } from './driver';
 import type { Production } from './production';
 import { DEPLOYED, playScene, type Scene } from './scene';
 
@@ -40,6 +40,27 @@ step('the buttons in the title are about no row, whichever has the focus', async
   assert.ok(items.some(({ label }) => label === 'production'));
   await editor.dismiss();
 });
+
+step('a host taken off the list is let go of: nothing is connected to it any more', async () => {
+  await production.serve('GREEN');
+  await editor.openView('Blue-Green');
+  const slots = editor.tree('Slots');
+  await slots.row(['production', 'uptimer', /^GREEN live/]);
+  assert.notEqual(await sessions(), 0, 'it is watched');
+  await slots.menu('production', 'Remove Host from List');
+  try {
+    await editor.until('the connection to end', async () => (await sessions()) === 0 || undefined);
+  } finally {
+    await editor.runCommand('Blue-Green: Add Host…');
+    await editor.pick('production');
+  }
+  await slots.row(['production', 'uptimer', /^GREEN live/]);
+});
+
+/** Processes of sshd that serve a login to the host. */
+async function sessions(): Promise<number> {
+  return Number(await host.mustExec("pgrep -cf '^sshd.*: deploy' || true"));
+}
 
 step('rolled back from the tree', async () => {
   await production.serve('GREEN');
@@ -132,6 +153,35 @@ step('the status bar names the live slot', async () => {
   assert.match(item.text, /uptimer: BLUE/);
 });
 
+step('a task deploys after the one that it depends on', async () => {
+  await production.serve('BLUE');
+  app.setVersion('2');
+  const ship = { label: 'ship', type: 'blue-green', action: 'deploy', service: 'uptimer', host: 'production' };
+  const test = { label: 'test', type: 'shell', command: 'echo tested > tested.txt', problemMatcher: [] };
+  const tasks = [test, { ...ship, dependsOn: 'test' }];
+  app.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks }));
+  try {
+    // VS Code reads a file that is new now and then, and a list that is open stays as it is.
+    await editor.until('the task ship in the list', async () => {
+      await editor.runCommand('Tasks: Run Task');
+      const { items } = await editor.quickPick(undefined, 5_000);
+      if (items.some(({ label }) => label === 'ship')) {
+        return true;
+      }
+      await editor.dismiss();
+      return undefined;
+    });
+    await editor.pick('ship');
+    const done = await editor.notification(/is live on GREEN/, DEPLOYED);
+    assert.match((await get(host)).text, /^uptimer 2 /);
+    assert.ok(existsSync(path.join(app.folder, 'tested.txt')));
+    await done.close();
+  } finally {
+    rmSync(path.join(app.folder, '.vscode'), { recursive: true });
+    rmSync(path.join(app.folder, 'tested.txt'), { force: true });
+  }
+});
+
 step('a mistake in bluegreen.json is underlined where it is', async () => {
   app.write('bluegreen.json', '{\n  "services": {\n    "uptimer": { "port": "eighty" }\n  }\n}\n');
   try {
@@ -146,30 +196,43 @@ step('a mistake in bluegreen.json is underlined where it is', async () => {
   }
 });
 
-step('a host with an unknown key: asked with its fingerprint, refused when not trusted', async () => {
+step('a host with an unknown key: asked with its fingerprint, refused when not trusted, known once it is', async () => {
   const { lab } = production;
   const stranger = await (await lab.host({ engine: '28.5', name: 'stranger' })).dockerReady();
   const known = readFileSync(lab.knownHostsFile, 'utf8');
   const others = known.split('\n').filter((line) => !line.includes(stranger.address));
   writeFileSync(lab.knownHostsFile, others.join('\n'));
-  try {
+  const address = `deploy@${stranger.address}`;
+  const askWhetherTrusted = async (): Promise<Dialog> => {
     await editor.runCommand('Blue-Green: Deploy…');
     await editor.pick(/Enter a Host/);
-    await editor.type(`deploy@${stranger.address}`);
-    const question = await editor.dialog(/Do you trust/, DEPLOYED);
-    assert.match(question.detail, /SHA256:/);
-    await question.click('Cancel');
+    await editor.type(address);
+    return editor.dialog(/Do you trust/, DEPLOYED);
+  };
+  try {
+    const refused = await askWhetherTrusted();
+    assert.match(refused.detail, /SHA256:/);
+    await refused.click('Cancel');
     const failed = await editor.notification(/was not trusted/, DEPLOYED);
     assert.equal(failed.severity, 'error');
     await failed.close();
     await editor.openView('Blue-Green');
+    const slots = editor.tree('Slots');
     assert.deepEqual(
-      (await editor.tree('Slots').rows()).filter(({ label }) => label.includes(stranger.address)),
+      (await slots.rows()).filter(({ label }) => label.includes(stranger.address)),
       [],
       'a host that did not answer is not on the list',
     );
     assert.equal(readFileSync(lab.knownHostsFile, 'utf8'), others.join('\n'), 'nothing was remembered');
     assert.deepEqual(await containers(stranger), []);
+
+    await (await askWhetherTrusted()).click('Trust and Remember');
+    await (await scene.readPlan()).getByRole('button', { name: 'Deploy' }).click();
+    await (await editor.notification(/is live on BLUE/, DEPLOYED)).close();
+    assert.match((await get(stranger)).text, /^uptimer /);
+    const added = readFileSync(lab.knownHostsFile, 'utf8').slice(others.join('\n').length);
+    assert.ok(added.includes(stranger.hostKey), added);
+    await slots.menu(address, 'Remove Host from List');
   } finally {
     await stranger.remove();
   }

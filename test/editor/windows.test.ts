@@ -1,6 +1,6 @@
 /** Windows of other kinds: a folder that is not trusted, nothing open, two folders, and two folders of one name. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { temporaryFolder } from './cleanup';
@@ -140,6 +140,36 @@ inWindow('two folders: which service is asked, then where to', { workspace: both
   await window.showTab('bluegreen.json');
   assert.match(await window.text(), /"shop"/);
 });
+
+inWindow(
+  'what is edited and not saved is saved first, and a broken configuration hides no other service',
+  { workspace: both },
+  async (window) => {
+    await foldersOf(window);
+    const broken = path.join(shop, 'bluegreen.json');
+    writeFileSync(broken, '{ "services": { "shop": { "port": "eighty" } } }\n');
+    try {
+      await window.openFile(['blog', 'Dockerfile']);
+      await window.page.keyboard.type('# edited\n');
+      await window.until('the edited file', async () => (await window.tabs()).some(({ dirty }) => dirty) || undefined);
+      await window.runCommand('Blue-Green: Show What a Deployment Would Do…');
+      await window.quickPick(/plan blog for/);
+      await window.dismiss();
+      assert.match(readFileSync(path.join(blog, 'Dockerfile'), 'utf8'), /^# edited/);
+      await window.runCommand('View: Close All Editors');
+      await window.runCommand('Blue-Green: Deploy…');
+      const { items } = await window.quickPick(/which service/);
+      assert.deepEqual(items.map(({ label }) => label).sort(), ['blog', 'shop/bluegreen.json']);
+      await window.screenshot('windows-broken-configuration');
+      await window.pick('shop/bluegreen.json');
+      const failed = await window.notification(/"port"/);
+      assert.deepEqual(failed.buttons, ['Open the File']);
+      await failed.close();
+    } finally {
+      rmSync(broken, { force: true });
+    }
+  },
+);
 
 inWindow(
   'two folders of one name, and two Dockerfiles in one of them: each is told by its path',
