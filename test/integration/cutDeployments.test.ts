@@ -80,17 +80,6 @@ const groups: readonly {
     host: { engine: '26.1' },
     cuts: [
       {
-        what: 'takes in two images at once when the line is cut',
-        after: 0,
-        happen: async (site) => {
-          const other = new Service(`cuts-other-${process.pid}`, { route: 'other.test' });
-          const { code, stdout } = await other.next('layers').deploy(site, 1, () => site.link.cut());
-          assert.equal(code, 0, stdout);
-          await other.remove();
-        },
-        layers: 8,
-      },
-      {
         what: 'has its Docker restarted',
         after: 1.5,
         happen: ({ host }) => host.restartDocker(),
@@ -142,11 +131,8 @@ class Service {
   release = 0;
   readonly #folder: BuildFolder;
 
-  constructor(
-    readonly name: string,
-    more: object = {},
-  ) {
-    const config = { port: 8080, retire: { keepImages: 2 }, ...more };
+  constructor(readonly name: string) {
+    const config = { port: 8080, retire: { keepImages: 2 } };
     this.#folder = new BuildFolder({ 'bluegreen.json': JSON.stringify({ services: { [name]: config } }) });
   }
 
