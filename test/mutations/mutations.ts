@@ -34,10 +34,6 @@ const fallsIll = guard(
   'test/integration/health.test.ts',
   'the switch is taken back by itself, and the old slot serves on',
 );
-const withoutProof = guard(
-  'test/integration/switchCuts.test.ts',
-  'a switch without proof is taken back, and who was answered by the new slot meanwhile is not cut off',
-);
 const drainWaits = guard('test/integration/drain.test.ts', 'wait: the deployment ends when it has ended');
 
 export const mutations: readonly Mutation[] = [
@@ -98,14 +94,6 @@ export const mutations: readonly Mutation[] = [
     search: 'if (!isAccepted(status, health.status)) {',
     replacement: 'if (false) {',
     guard: neverHealthy,
-  },
-  {
-    stage: 'switch',
-    what: 'does not wait for the proof',
-    file: 'src/nginx/scripts.ts',
-    search: 'if proven "$before" "$BG_EXPECT"; then',
-    replacement: 'if true; then',
-    guard: withoutProof,
   },
   {
     stage: 'switch',
