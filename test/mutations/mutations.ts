@@ -47,8 +47,8 @@ export const mutations: readonly Mutation[] = [
   {
     stage: 'plan',
     what: 'names the slot that is live as the one to fill',
-    search: 'return otherSlot(view.live);',
-    replacement: 'return view.live;',
+    search: 'return otherSlot(view.served.slot);',
+    replacement: 'return view.served.slot;',
     guard: bothGoLive,
   },
   {
@@ -84,8 +84,8 @@ export const mutations: readonly Mutation[] = [
   {
     stage: 'start',
     what: 'fills the slot that is live',
-    search: 'view.live === undefined ? plan.slot : otherSlot(view.live)',
-    replacement: 'view.live ?? plan.slot',
+    search: 'view.served === undefined ? plan.slot : otherSlot(view.served.slot)',
+    replacement: 'view.served?.slot ?? plan.slot',
     guard: bothGoLive,
   },
   {
