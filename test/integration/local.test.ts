@@ -92,8 +92,9 @@ test('two releases go live on this machine; nothing is sent, nothing is lost', a
     ['2', 'GREEN'],
   ] as const) {
     app.setVersion(version);
-    const { code, result, stdout } = await deploy();
+    const { code, events, result, stdout } = await deploy();
     assert.equal(code, 0, stdout);
+    assert.equal(events.find((event) => event.type === 'plan')?.plan.slot, live);
     assert.equal(result?.live, live);
     assert.equal(result.bytesSent, 0);
     assert.equal(result.requests.failed, 0);
