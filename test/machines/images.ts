@@ -33,6 +33,8 @@ export function hostImage(version: DockerVersion): string {
 export const proxyImage = 'nginx:1.30-alpine';
 /** Older nginx: no `keepalive_min_timeout` (1.27.4), no `resolve` in an upstream (1.27.3). */
 export const oldProxyImages = ['blue-green-test/nginx:1.22', 'blue-green-test/nginx:1.26'] as const;
+/** nginx 1.30 with the tools of busybox in the place of Debian's, and with wget alone. */
+export const busyboxProxyImage = 'blue-green-test/nginx-busybox:1.30';
 /** What the example apps are built FROM. Made here from Debian's python3 where no registry answers. */
 export const pythonImage = 'python:3.13-alpine';
 /** Two megabytes of busybox, whose httpd serves /www on port 8080: for many deployments fast. */
@@ -45,6 +47,7 @@ const recipes: Record<string, Recipe> = {
   [proxyImage]: { folder: 'nginx', suite: 'forky', official: proxyImage },
   [oldProxyImages[0]]: { folder: 'nginx', suite: 'bookworm', official: 'nginx:1.22-alpine' },
   [oldProxyImages[1]]: { folder: 'nginx', suite: 'trixie', official: 'nginx:1.26-alpine' },
+  [busyboxProxyImage]: { folder: 'nginx-busybox', suite: 'forky' },
   [pythonImage]: { folder: 'python', suite: 'trixie', official: pythonImage },
   [tinyImage]: { folder: 'tiny', suite: 'bookworm' },
 };

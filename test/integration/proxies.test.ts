@@ -1,0 +1,76 @@
+/** Deployments through proxies of other images than the default: older nginx, another layout, fewer tools. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { DeployResult, HostState } from '../../src/model';
+import type { Host } from '../machines/host';
+import { busyboxProxyImage, oldProxyImages, tinyImage } from '../machines/images';
+import { type Lab, startLab } from '../machines/lab';
+import { Traffic } from '../machines/traffic';
+import { type CliOutcome, runCli } from './cli';
+import { type App, assertNothingLeft, copyApp, get } from './fixtures';
+
+const IMAGES = [...oldProxyImages, busyboxProxyImage];
+
+let lab: Lab;
+let host: Host;
+let app: App;
+
+before(async () => {
+  lab = await startLab();
+  await lab.images(...IMAGES, tinyImage);
+  host = await (await lab.host({ engine: '26.1' })).dockerReady();
+  app = copyApp('instant', 'shop');
+});
+after(async () => {
+  app.remove();
+  await lab.stop();
+});
+
+function run(...args: string[]): Promise<CliOutcome> {
+  return runCli(lab, [...args, '--host', host.name, '--json'], { cwd: app.folder });
+}
+
+async function served(): Promise<string> {
+  return (await get(host, '/', { host: 'shop.example' })).text.trim();
+}
+
+for (const image of IMAGES) {
+  test(`${image}: releases go live and come back without a lost request, and a failed one says why`, async () => {
+    await host.fresh();
+    await host.load(image);
+    const service = { route: 'shop.example', proxy: { image } };
+    app.write('bluegreen.json', JSON.stringify({ services: { shop: service } }));
+    await deploy('1');
+    const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example', pauseMs: 50 });
+    try {
+      await deploy('2');
+      assert.equal(await served(), '2');
+      const back = await run('rollback', 'shop');
+      assert.equal(back.code, 0, back.stdout);
+      assert.equal(await served(), '1');
+      const health = { path: '/nowhere', attempts: 2, interval: '200ms' };
+      app.write('bluegreen.json', JSON.stringify({ services: { shop: { ...service, health } } }));
+      const failed = await run('deploy', 'shop');
+      assert.equal(failed.code, 5, failed.stdout);
+      assert.match(failed.stdout, /404/);
+      assert.equal(await served(), '1');
+    } finally {
+      const counted = await traffic.stop();
+      assert.equal(counted.failed, 0, JSON.stringify(counted.kinds));
+    }
+    const { services } = JSON.parse((await run('status')).stdout) as HostState;
+    assert.deepEqual(
+      services.map(({ name, live, findings }) => [name, live, findings]),
+      [['shop', 'BLUE', []]],
+    );
+    await assertNothingLeft(host);
+  });
+}
+
+async function deploy(version: string): Promise<void> {
+  app.setVersion(version);
+  const { code, stdout } = await run('deploy', 'shop');
+  assert.equal(code, 0, stdout);
+  const result = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as DeployResult;
+  assert.equal(result.requests.failed, 0);
+}
