@@ -82,12 +82,12 @@ describe('a release that is no good', () => {
       config: { health: { attempts: 4, interval: '200ms' } },
     },
     {
-      name: 'has less memory than Docker allows',
+      name: 'wants more CPUs than there are',
       app: 'uptimer',
       code: 3,
       stage: 'start',
-      says: /cannot be started: Minimum memory limit.*Check "run"/s,
-      config: { run: { memory: '4m' } },
+      says: /cannot be started: Range of CPUs.*Check "run"/is,
+      config: { run: { cpus: 500 } },
     },
     { name: 'does not build', app: 'broken-build', code: 6, stage: 'build', says: /error: expected ';'/ },
   ];

@@ -191,8 +191,8 @@ export class Host {
   /** Fills the disk that Docker lies on until this much is left. Only for a host with a `disk` of its own. */
   async fillDisk(leaveBytes: number): Promise<void> {
     const free = Number(await this.mustExec('df --output=avail -B1 /var/lib/docker | tail -n 1'));
-    // Whoever else writes at this moment takes some of it: the last bit of a disk that is to be full is taken as it comes.
-    const atOnce = free - Math.max(leaveBytes, 1_000_000);
+    // Whoever else writes at this moment takes some of it: the last of a disk that is to be full is taken as it comes.
+    const atOnce = free - (leaveBytes === 0 ? 64_000_000 : leaveBytes);
     if (atOnce > 0) await this.mustExec(['fallocate', '-l', String(atOnce), '/var/lib/docker/ballast']);
     if (leaveBytes === 0) await this.exec('cat /dev/zero >>/var/lib/docker/ballast');
   }
