@@ -117,10 +117,13 @@ export class Notifications {
   }
 
   async #click(match: Match, button: Match): Promise<void> {
+    let pressed = false;
     await this.screen.until(`the button ${String(button)} of the notification ${String(match)}`, async () => {
       const found = await this.#locate(match);
       const index = found?.state.buttons.findIndex((name) => matches(button, name)) ?? -1;
-      if (found === undefined || index === -1) return undefined;
+      // A click that took effect may be told as failed: its button went before it was done with.
+      if (found === undefined || index === -1) return pressed || undefined;
+      pressed = true;
       await found.element.locator(buttonIn).nth(index).click({ timeout: actLimit });
       return true;
     });
