@@ -4,20 +4,21 @@ import { withProgress } from './actions';
 import { loadEngine } from './engineLoader';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
-import type { HostState } from '../model';
 import type { Parts } from './parts';
 import { personHere } from './runner';
+import type { KnownHost } from './treeRows';
 
 /**
  * Ends every unusual state that needs no person, of one service or of the whole host, after the person was told which
- * are known and has agreed. Says what was done.
+ * there are now and has agreed. Says what was done.
  */
 export async function repair(app: Parts, host: string, service: string | undefined): Promise<void> {
   const name = service ?? hostLabel(host);
   const yes = t('Repair');
   const question = service === undefined ? t('Repair {0}?', name) : t('Repair {0} on {1}?', service, hostLabel(host));
+  const now = await withProgress(t('Looking at {0}…', hostLabel(host)), () => app.hosts.observe(host, true));
   const detail = [
-    ...repairable(app.hosts.lastState(host), service),
+    ...repairable(now, service),
     t('What an interrupted run has left is ended or removed. A slot that serves is not touched.'),
   ].join('\n');
   if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, yes)) !== yes) {
@@ -42,8 +43,9 @@ export async function repair(app: Parts, host: string, service: string | undefin
   }
 }
 
-/** What a repair would end of what was last seen, a sentence each. */
-function repairable(state: HostState | undefined, only: string | undefined): string[] {
+/** What a repair would end, a sentence each. Of a host that does not answer nothing is known: the repair says why. */
+function repairable(known: KnownHost, only: string | undefined): string[] {
+  const state = known.kind === 'seen' ? known.state : undefined;
   const services = state?.services.filter(({ name }) => only === undefined || only === name) ?? [];
   const ofHost = only === undefined ? (state?.findings ?? []) : [];
   return [...ofHost, ...services.flatMap(({ findings }) => findings)]
