@@ -51,7 +51,11 @@ export class Tree {
 
   async click(path: RowPath, options: { readonly double?: boolean } = {}): Promise<void> {
     const clickCount = options.double === true ? 2 : 1;
-    await this.#rows.act(path, 'clicked', (element) => element.click({ clickCount, timeout: actLimit }));
+    await this.#rows.act(path, 'clicked', async (element) => {
+      // Where the mouse rests there may be a tooltip, and it may lie over the row.
+      await this.screen.page.mouse.move(0, 0);
+      await element.click({ clickCount, timeout: actLimit });
+    });
   }
 
   /**
