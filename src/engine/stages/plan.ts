@@ -6,12 +6,12 @@ import { t } from '../../l10n';
 import { DeployError, type EnvChanges, otherSlot, type Plan, type ServiceConfig, type SlotName } from '../../model';
 import { exposedPorts } from '../../docker/dockerfile';
 import { isOurs, takesTheRest } from '../../nginx/conf';
-import { changesOf, filesByHand, filesToServe, NO_FILES, restTaker } from '../../nginx/proxy';
+import { changesOf, type FileChange, filesByHand, filesToServe, NO_FILES, restTaker } from '../../nginx/proxy';
 import type { Planned } from '../context';
 import { freeDiskBytes as freeDiskBytesOf } from '../disk';
 import type { Host } from '../host';
 import { readCommit, releaseName } from '../identity';
-import { type ServiceView, viewHost } from '../observe';
+import { type HostView, type ServiceView, viewHost } from '../observe';
 import { serviceFromContainer } from '../release';
 import { mustKeepWhatIsByHand } from './switch';
 
@@ -64,9 +64,51 @@ export async function planStage(
   if (view.nginx !== undefined) {
     mustKeepWhatIsByHand(view.nginx, service, slot, files);
   }
-  const publish = service.proxy.publish;
+  const plan: Plan = {
+    deployment,
+    service: service.name,
+    host: host.name,
+    dockerfile: service.build.dockerfile,
+    context: service.build.context,
+    release: releaseName(new Date(), commit?.commit, deployment),
+    commit: commit?.commit,
+    person,
+    live: serviceView.live,
+    slot,
+    proxy: view.proxy === undefined ? 'create' : view.proxy.running ? 'use' : 'start',
+    publish: service.proxy.publish,
+    files: changesOf(nginx, files),
+    env: envChanges(service.run.env, liveSlot?.env ?? [], liveSlot === undefined ? [] : described?.envNames),
+    toSend: undefined,
+    platform: host.engine.info.platform,
+    freeDiskBytes,
+    warnings: warningsOf(service, host, builder, { view, files, isDirty: commit?.dirty === true, freeDiskBytes }),
+  };
+  if (read === undefined) {
+    return { view, service: serviceView, plan };
+  }
+  // The service's own file names the deployment that wrote it.
+  const again = filesToServe(nginx, { ...wanted, deployment: read.deployment });
+  mustBeAsRead({ ...plan, files: changesOf(nginx, again) }, read);
+  return { view, service: serviceView, plan: { ...plan, toSend: read.toSend, warnings: read.warnings } };
+}
+
+/** What was seen for a plan. */
+interface Seen {
+  readonly view: HostView;
+  /** What nginx's files will be. */
+  readonly files: readonly FileChange[];
+  /** Whether the folder has changes that are not committed. */
+  readonly isDirty: boolean;
+  readonly freeDiskBytes: number | undefined;
+}
+
+/** What a person should know before they say yes, a sentence each. */
+function warningsOf(service: ServiceConfig, host: Host, builder: DockerEngine, seen: Seen): string[] {
+  const { view, files, isDirty, freeDiskBytes } = seen;
+  const { publish } = service.proxy;
   const warnings: string[] = [];
-  if (commit?.dirty === true) {
+  if (isDirty) {
     warnings.push(t('The folder has changes that are not committed.'));
   }
   const rest = takesTheRest(service.route) && view.nginx !== undefined ? restTaker(view.nginx) : undefined;
@@ -111,33 +153,7 @@ export async function planStage(
       ),
     );
   }
-  const plan: Plan = {
-    deployment,
-    service: service.name,
-    host: host.name,
-    dockerfile: service.build.dockerfile,
-    context: service.build.context,
-    release: releaseName(new Date(), commit?.commit, deployment),
-    commit: commit?.commit,
-    person,
-    live: serviceView.live,
-    slot,
-    proxy: view.proxy === undefined ? 'create' : view.proxy.running ? 'use' : 'start',
-    publish,
-    files: changesOf(nginx, files),
-    env: envChanges(service.run.env, liveSlot?.env ?? [], liveSlot === undefined ? [] : described?.envNames),
-    toSend: undefined,
-    platform,
-    freeDiskBytes,
-    warnings,
-  };
-  if (read === undefined) {
-    return { view, service: serviceView, plan };
-  }
-  // The service's own file names the deployment that wrote it.
-  const again = filesToServe(nginx, { ...wanted, deployment: read.deployment });
-  mustBeAsRead({ ...plan, files: changesOf(nginx, again) }, read);
-  return { view, service: serviceView, plan: { ...plan, toSend: read.toSend, warnings: read.warnings } };
+  return warnings;
 }
 
 /** Throws `plan-changed` when `plan` would do something else than `read`, or warns of something that `read` does not. */

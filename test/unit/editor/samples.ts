@@ -1,7 +1,8 @@
 /** Snapshots for the tests, folded from events as in life. */
 import { type DeploymentSnapshot, foldEvent } from '../../../src/engine/snapshot';
-import type { DeployEvent, DeployResult, Plan, ServiceState, SlotState } from '../../../src/model';
+import type { DeployEvent, DeployResult, HostState, Plan, ServiceState, SlotState } from '../../../src/model';
 import type { KeptRun } from '../../../src/editor/history';
+import type { KnownHost } from '../../../src/editor/treeRows';
 
 export const AT = Date.UTC(2026, 10, 22, 20, 45, 1);
 
@@ -117,5 +118,22 @@ export function service(change: Partial<ServiceState> = {}): ServiceState {
     route: '*',
     findings: [],
     ...change,
+  };
+}
+
+/** A host that was seen, with nothing on it but its proxy. */
+export function seen(change: Partial<HostState> = {}): KnownHost {
+  return {
+    kind: 'seen',
+    state: {
+      host: 'prod',
+      engineVersion: '28.5.2',
+      imageStore: 'layers',
+      platform: 'linux/amd64',
+      proxy: { state: 'running', image: 'nginx:1.30-alpine', nginxVersion: '1.30.6', ports: [80] },
+      services: [],
+      findings: [],
+      ...change,
+    },
   };
 }

@@ -3,7 +3,7 @@ import { mock, test } from 'node:test';
 import { ShownRows, type TreeNode } from '../../../src/editor/shownRows';
 import { hostRow, type KnownHost, type Row, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
 import type { ServiceState } from '../../../src/model';
-import { AT, service, slot } from './samples';
+import { AT, seen, service, slot } from './samples';
 
 const HOSTS = 50;
 const SERVICES = 20;
@@ -56,23 +56,8 @@ class Many {
   }
 
   private view(host: string): KnownHost {
-    return seen(this.services.get(host) ?? []);
+    return seen({ services: this.services.get(host) ?? [] });
   }
-}
-
-function seen(services: readonly ServiceState[]): KnownHost {
-  return {
-    kind: 'seen',
-    state: {
-      host: 'prod',
-      engineVersion: '28.5.2',
-      imageStore: 'layers',
-      platform: 'linux/amd64',
-      proxy: { state: 'running', image: 'nginx:1.30-alpine', nginxVersion: '1.30.6', ports: [80] },
-      services,
-      findings: [],
-    },
-  };
 }
 
 function sample(name: string, change: Parameters<typeof slot>[0] = {}): ServiceState {
@@ -113,7 +98,7 @@ test('ages go on while somebody sees the rows, each row drawn when its own reads
   try {
     const drawn: string[] = [];
     const state = sample('shop');
-    const [first] = rowsOfHost('prod', seen([state]), []);
+    const [first] = rowsOfHost('prod', seen({ services: [state] }), []);
     assert.ok(first !== undefined);
     const shown = new ShownRows(
       (row) => (row === undefined ? [first] : row.kind === 'service' ? rowsOfService('prod', state, Date.now()) : []),

@@ -1,26 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostRow, rowsOfHost, rowsOfService, type KnownHost } from '../../../src/editor/treeRows';
-import { DeployError, type HostState } from '../../../src/model';
-import { AT, service, slot } from './samples';
+import { hostRow, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
+import { DeployError } from '../../../src/model';
+import { AT, seen, service, slot } from './samples';
 
 const NOW = AT + 3 * 3_600_000;
-
-function seen(change: Partial<HostState> = {}): KnownHost {
-  return {
-    kind: 'seen',
-    state: {
-      host: 'prod',
-      engineVersion: '28.5.2',
-      imageStore: 'layers',
-      platform: 'linux/amd64',
-      proxy: { state: 'running', image: 'nginx:1.30-alpine', nginxVersion: '1.30.6', ports: [80] },
-      services: [service()],
-      findings: [],
-      ...change,
-    },
-  };
-}
 
 test('a host tells whether it was looked at, connects, or is offline and why', () => {
   assert.equal(hostRow('prod', { kind: 'unseen' }).context, 'host');
@@ -36,7 +20,7 @@ test('a host tells whether it was looked at, connects, or is offline and why', (
 });
 
 test('a host shows its services, then the proxy', () => {
-  const rows = rowsOfHost('prod', seen(), []);
+  const rows = rowsOfHost('prod', seen({ services: [service()] }), []);
   assert.deepEqual(
     rows.map((row) => `${row.label}: ${row.description}`),
     ['uptimer: BLUE is live', 'Proxy: nginx 1.30.6 · port 80'],
@@ -114,7 +98,7 @@ test('a run under way shows on its service, also before the service exists there
     { service: 'uptimer', text: 'Deploying: Probe' },
     { service: 'shop', text: 'Deploying: Build' },
   ];
-  const rows = rowsOfHost('prod', seen(), running);
+  const rows = rowsOfHost('prod', seen({ services: [service()] }), running);
   assert.deepEqual(rows.map((row) => `${row.label}: ${row.description}`).slice(0, 2), [
     'uptimer: Deploying: Probe',
     'shop: Deploying: Build',
