@@ -43,7 +43,7 @@ const parts: readonly Part[] = [
   {
     name: 'integration',
     needsSetUp: true,
-    run: () => runTests(testFiles('test/machines', 'test/integration'), 3),
+    run: () => runTests(testFiles('test/machines', 'test/integration'), 4),
   },
   { name: 'editor', needsSetUp: true, run: () => runTests(testFiles('test/editor'), 2) },
 ];

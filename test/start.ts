@@ -72,6 +72,7 @@ async function deployTwice(lab: Lab, host: Host, example: string): Promise<void>
   setVersion(example, '2');
   const traffic = Traffic.start({
     url: `${host.url}/`,
+    pauseMs: 10,
     slow: { path: '/slow?s=2', clients: 2 },
   });
   try {

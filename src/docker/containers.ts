@@ -1,6 +1,7 @@
 import type { DockerEngine } from './engine';
 import { DockerError, isNotFound } from './errors';
 import { array, type Json, number, object, optionalText, text, textRecord, texts, time } from './json';
+import { joining } from './networks';
 
 export { execInContainer, type ExecOptions, type ExecResult } from './exec';
 export { readFileInContainer, writeFileInContainer } from './files';
@@ -176,7 +177,9 @@ export async function createContainer(engine: DockerEngine, spec: ContainerSpec,
 export async function startContainer(engine: DockerEngine, id: string, signal: AbortSignal): Promise<void> {
   try {
     await unless(isNotModified, () =>
-      engine.call((docker, abortSignal) => docker.getContainer(encode(id)).start({ abortSignal }), signal, 60_000),
+      joining(engine, signal, () =>
+        engine.call((docker, abortSignal) => docker.getContainer(encode(id)).start({ abortSignal }), signal, 60_000),
+      ),
     );
   } catch (error) {
     if (!(error instanceof DockerError && /paused container/.test(error.message))) {

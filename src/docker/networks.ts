@@ -1,5 +1,5 @@
 import type { DockerEngine } from './engine';
-import { DockerError, isConflict, isNotFound } from './errors';
+import { DockerError, isConflict, isNotFound, isRefusal } from './errors';
 import { array, object, text } from './json';
 
 interface Network {
@@ -49,20 +49,53 @@ export async function countNetworks(engine: DockerEngine, name: string, signal: 
   return (await findNetworks(engine, name, signal)).length;
 }
 
-/** Everybody who sees the same networks keeps the same one. Returns its id. */
+/**
+ * Everybody who sees the same networks keeps the same one: the oldest, or else the one that containers have joined.
+ * Returns its id.
+ */
 async function keepOne(engine: DockerEngine, name: string, signal: AbortSignal): Promise<string | undefined> {
-  const [kept, ...spare] = await findNetworks(engine, name, signal);
-  for (const { id } of spare) {
-    try {
-      await removeNetwork(engine, id, signal);
-    } catch (error) {
-      // One that containers have joined stays.
-      if (!(error instanceof DockerError)) {
-        throw error;
-      }
+  const [oldest, ...others] = await findNetworks(engine, name, signal);
+  let kept = oldest?.id;
+  for (const { id } of others) {
+    if (kept !== undefined && !(await removedUnlessInUse(engine, id, signal))) {
+      await removedUnlessInUse(engine, kept, signal);
+      kept = id;
     }
   }
-  return kept?.id;
+  return kept;
+}
+
+async function removedUnlessInUse(engine: DockerEngine, id: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await removeNetwork(engine, id, signal);
+    return true;
+  } catch (error) {
+    if (isRefusal(error)) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** How often work is done again that Docker refuses because of a second network. */
+const JOIN_AGAIN = 5;
+
+/**
+ * Does what has a container join a network by its name. Another one's first deployment may have made a second network of
+ * that name a moment ago, and Docker refuses to choose: one of them is removed, and the work done again.
+ */
+export async function joining<T>(engine: DockerEngine, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const [, name] = (error instanceof DockerError && /network (\S+) is ambiguous/i.exec(error.message)) || [];
+      if (name === undefined || attempt === JOIN_AGAIN) {
+        throw error;
+      }
+      await keepOne(engine, name, signal);
+    }
+  }
 }
 
 /** Networks of exactly that name, oldest first. */
@@ -102,9 +135,8 @@ export async function connectToNetwork(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await engine.call(
-      (docker) => docker.getNetwork(encodeURIComponent(network)).connect({ Container: container }),
-      signal,
+    await joining(engine, signal, () =>
+      engine.call((docker) => docker.getNetwork(encodeURIComponent(network)).connect({ Container: container }), signal),
     );
   } catch (error) {
     // Docker answers 403 both for this and for real refusals.

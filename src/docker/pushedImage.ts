@@ -16,8 +16,10 @@ import type { SavedLayer, SavedLayout } from './savedImage';
 
 /** Milliseconds after which an engine that was told to push here, and did not come, cannot reach this machine's ports. */
 const COMES_WITHIN_MS = 5_000;
-/** The same for an engine that needs about as long for the first byte of its archive. */
-const COMES_SOON_MS = 1_000;
+/** The same for an engine that needs a second or two for the first byte of its archive. One that is refused says so at once. */
+const COMES_SOON_MS = 3_000;
+/** Limit for giving the image the name under which it is pushed, in milliseconds. */
+const TAG_LIMIT_MS = 15_000;
 /** Milliseconds for taking the name away again under which the image was pushed. */
 const CLEAN_UP_MS = 15_000;
 /** Compressed bytes of layers that are held in memory. */
@@ -275,6 +277,11 @@ function meetingPlace(engine: DockerEngine): { readonly port: number; readonly p
   return { port: 20_000 + (hash.readUInt16BE(0) % 12_000), path: `${INCOMING}/${hash.toString('hex', 2, 18)}` };
 }
 
+/** Whether an image has this name for a push to here. A process that is killed in the middle of one leaves it behind. */
+export function isPushName(name: string): boolean {
+  return /^127\.0\.0\.1:\d+\//.test(name) && name.includes(`/${INCOMING}/`);
+}
+
 /** Listens on 127.0.0.1: on this port, or on another one where it is taken. Returns the port. */
 async function listen(server: http.Server, port: number): Promise<number> {
   server.listen(port, '127.0.0.1');
@@ -313,8 +320,9 @@ async function receive(engine: DockerEngine, reference: string, push: Push, sign
   server.requestTimeout = 0;
   try {
     const name = `127.0.0.1:${await listen(server, port)}/${path}`;
-    await tagImage(engine, reference, name, stop.signal);
     try {
+      // Not cut by a cancel: the engine might give the name after it was taken away.
+      await tagImage(engine, reference, name, AbortSignal.timeout(TAG_LIMIT_MS));
       await pushImage(engine, name, undefined, () => undefined, stop.signal);
     } finally {
       await removeImage(engine, name, AbortSignal.timeout(CLEAN_UP_MS)).catch(() => undefined);

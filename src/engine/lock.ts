@@ -16,7 +16,7 @@ import {
 import { loadEmptyImage } from '../docker/emptyImage';
 import type { DockerEngine } from '../docker/engine';
 import { LoadRefusedError } from '../docker/load';
-import { removeImage } from '../docker/images';
+import { inspectImage, removeImage } from '../docker/images';
 import { t } from '../l10n';
 import { DeployError, LABEL, type Stage, toDeployError } from '../model';
 import { pause } from './wait';
@@ -40,6 +40,8 @@ const FAILED_BEATS = 10;
 
 /** How often a lock that Docker refuses to create is tried again, each time with its image made anew. */
 const CREATE_AGAIN = 10;
+/** Limit for letting it go, in milliseconds. */
+const RELEASE_LIMIT_MS = 30_000;
 /** Limit for taking the lock once, in milliseconds. */
 const TAKE_LIMIT_MS = 30_000;
 
@@ -314,8 +316,16 @@ async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Prom
     }
     released = true;
     clearTimeout(timer);
-    await removeContainer(engine, id, { force: true }, AbortSignal.timeout(15_000));
-    await removeImage(engine, LOCK_IMAGE, AbortSignal.timeout(15_000));
+    const signal = AbortSignal.timeout(RELEASE_LIMIT_MS);
+    const container = await inspectContainer(engine, id, signal);
+    await removeContainer(engine, id, { force: true }, signal);
+    await removeImage(engine, LOCK_IMAGE, signal);
+    // Docker takes the name first, and may see then that a lock has just come to need the image: to that one it is known
+    // by its id alone.
+    const image = container && (await inspectImage(engine, container.imageId, signal));
+    if (image?.tags.length === 0) {
+      await removeImage(engine, image.id, signal);
+    }
   };
   let timer: NodeJS.Timeout;
   const schedule = (): void => {

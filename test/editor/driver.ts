@@ -353,6 +353,34 @@ export class Editor {
     return parts.editorText(this.screen);
   }
 
+  /** Asks for suggestions where the cursor is, waits for one of them and reads all. */
+  async suggestions(match: Match): Promise<string[]> {
+    const rows = this.page.locator('.suggest-widget.visible .monaco-list-row .label-name');
+    const found = await this.screen.until(`the suggestion ${String(match)}`, async () => {
+      const labels = (await this.screen.texts(rows)).map(plain);
+      if (labels.some((label) => matches(match, label))) return labels;
+      await this.press('Control+Space');
+      await this.screen.perhaps(async () => (await rows.count()) > 0, 2_000);
+      return undefined;
+    });
+    await this.press('Escape');
+    return found;
+  }
+
+  /** What is told of the word that the cursor is in. */
+  async hover(match: RegExp): Promise<string> {
+    const box = this.page.locator('.monaco-editor .monaco-hover:visible');
+    const told = await this.screen.until(`a hover that tells ${String(match)}`, async () => {
+      const text = plain((await this.screen.texts(box)).join('\n'));
+      if (match.test(text)) return text;
+      await this.runCommand('Show or Focus Hover');
+      await this.screen.perhaps(async () => (await box.count()) > 0, 2_000);
+      return undefined;
+    });
+    await this.press('Escape');
+    return told;
+  }
+
   /** Opens an output channel and waits until its whole text matches. @returns the text. */
   async output(channel: string, match: RegExp = /^/, limit?: number): Promise<string> {
     // The menu is there twice, for wide and for narrow panels.

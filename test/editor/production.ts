@@ -3,6 +3,7 @@ import type { SlotName } from '../../src/model';
 import { type App, containers, copyApp, get } from '../integration/fixtures';
 import { runCli } from '../integration/cli';
 import type { Host } from '../machines/host';
+import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { packExtension } from './package';
 import { startVsCode, type VsCode } from './vscode';
@@ -26,7 +27,9 @@ export class Production {
     const lab = await startLab();
     try {
       const host = await (await lab.host({ engine: '28.5', name: 'production' })).dockerReady();
-      await lab.images('nginx:1.30-alpine', 'python:3.13-alpine');
+      await lab.images(proxyImage, pythonImage);
+      await host.load(proxyImage);
+      await host.load(pythonImage);
       const app = copyApp('uptimer', service);
       app.setVersion(VERSIONS.BLUE);
       const vscode = await startVsCode({

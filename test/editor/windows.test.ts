@@ -111,6 +111,40 @@ inWindow('a bluegreen.json that is new in a folder is checked as it is written',
   }
 });
 
+inWindow('bluegreen.json offers what there is, and tells what is known of it', { folder: blog }, async (window) => {
+  const file = path.join(blog, 'bluegreen.json');
+  const lines = [
+    '{',
+    '  "services": {',
+    '    "blog": {',
+    '      "port": 0,',
+    '      "hosts": [""]',
+    '    },',
+    '    ""',
+    '  }',
+    '}',
+  ];
+  writeFileSync(file, lines.join('\n'));
+  try {
+    await window.openFile('bluegreen.json');
+    const at = async (line: number, text: string): Promise<void> =>
+      window.goTo(line, (lines[line - 1] ?? '').indexOf(text) + text.length + 1);
+    await at(4, '0');
+    assert.ok((await window.suggestions('8080')).includes('8080'));
+    await at(5, '["');
+    assert.ok((await window.suggestions('"local"')).includes('"local"'));
+    await at(7, '"');
+    assert.ok((await window.suggestions('"blog"')).includes('"blog"'));
+    await window.screenshot('windows-suggestions');
+    await at(3, '"bl');
+    assert.match(await window.hover(/Not seen on a host yet/), /Not seen on a host yet\./);
+    await at(4, 'po');
+    await window.hover(/port/i);
+  } finally {
+    rmSync(file);
+  }
+});
+
 inWindow('two folders: which service is asked, then where to', { workspace: both }, async (window) => {
   await foldersOf(window);
   await window.runCommand('Blue-Green: Deploy…');

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { HostState } from '../../src/model';
 import type { Host } from '../machines/host';
+import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
@@ -110,6 +111,30 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
       assert.match(stdout, /uptimer 3 serves/);
     });
 
+    test('a log is followed over a restart of its slot, until Ctrl-C', async () => {
+      const seen: string[] = [];
+      let restarted: Promise<string> | undefined;
+      const { code } = await runCli(
+        lab,
+        ['logs', 'uptimer', '--host', host.name, '--tail', '1', '--follow', '--json'],
+        {
+          onEvent: (line, kill) => {
+            seen.push('text' in line ? line.text : '');
+            restarted ??= host.mustExec('docker restart uptimer_BLUE');
+            if (seen.length > 1 && seen.at(-1)?.startsWith('uptimer 3 serves') === true) {
+              kill('SIGINT');
+            }
+          },
+        },
+      );
+      await restarted;
+      assert.equal(code, 130);
+      assert.deepEqual(
+        seen.map((text) => /^uptimer 3 (\w+)/.exec(text)?.[1] ?? text),
+        ['serves', 'stops', 'ends', 'warms', 'serves'],
+      );
+    });
+
     test('rollback goes back to release 2 without a lost request', async () => {
       const traffic = Traffic.start({ url: `${host.url}/` });
       const { code, result, stderr } = await run('rollback', 'uptimer');
@@ -141,6 +166,7 @@ test('one service to two hosts at once, built by the same engine: each gets a re
   const hosts = await Promise.all(
     (['26.1', '28.5'] as const).map(async (engine) => (await lab.host({ engine })).dockerReady()),
   );
+  await Promise.all(hosts.flatMap((host) => [proxyImage, pythonImage].map((image) => host.load(image))));
   const app = copyApp('uptimer');
   try {
     app.setVersion('both');

@@ -296,6 +296,44 @@ for (const version of ['20.10', '26.1', '28.5'] as const) {
       await removeNetwork(engine, `${NAME}-net`, noSignal);
     });
 
+    if (version === '20.10') {
+      test('two networks of one name, as two first deployments at once may make them, stop no container', async () => {
+        const network = `${NAME}-twice`;
+        const two = async (): Promise<readonly string[]> => {
+          // Docker's command asks for no second one; the API does as it is told.
+          const make = `curl -s --unix-socket /var/run/docker.sock -H 'Content-Type: application/json' -d '{"Name":"${network}"}' http://d/networks/create`;
+          return [await host.mustExec(make), await host.mustExec(make)].map((it) => /"Id":"(\w+)"/.exec(it)?.[1] ?? it);
+        };
+        const joined = async (id: string): Promise<string | undefined> =>
+          (
+            await host.mustExec(`docker inspect -f '{{range .NetworkSettings.Networks}}{{.NetworkID}}{{end}}' ${id}`)
+          ).trim();
+        const left = async (): Promise<string> =>
+          (await host.mustExec(`docker network ls -q --no-trunc --filter name=${network}`)).trim();
+
+        const [oldest] = await two();
+        const first = await started(`${network}-1`, 'sleep 600', { network });
+        assert.deepEqual([await joined(first), await left()], [oldest, oldest]);
+        await removeContainer(engine, first, { force: true }, noSignal);
+        await removeNetwork(engine, network, noSignal);
+
+        // The one that a container has joined stays, though the other is older.
+        const [, second = ''] = await two();
+        const holder = await started(`${network}-2`, 'sleep 600', { network: 'bridge' });
+        await host.mustExec(`docker network connect ${second} ${holder}`);
+        const other = await started(`${network}-3`, 'sleep 600', { network });
+        assert.deepEqual([await joined(other), await left()], [second, second]);
+        await two();
+        const member = await started(`${network}-4`, 'sleep 600', { network: 'bridge' });
+        await connectToNetwork(engine, network, member, noSignal);
+        assert.equal(await left(), second);
+        for (const id of [other, member, holder]) {
+          await removeContainer(engine, id, { force: true }, noSignal);
+        }
+        await removeNetwork(engine, network, noSignal);
+      });
+    }
+
     test('images: tags move, removing twice is fine, a pull that cannot work says why', async () => {
       await tagImage(engine, tinyImage, `${NAME}:a`, noSignal);
       const image = await inspectImage(engine, `${NAME}:a`, noSignal);

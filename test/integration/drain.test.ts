@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostState, Stage } from '../../src/model';
 import type { Host } from '../machines/host';
+import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic } from '../machines/traffic';
 import { WebSocketClient } from '../machines/webSocketClient';
@@ -17,7 +18,10 @@ let version = 0;
 
 before(async () => {
   lab = await startLab();
+  await lab.images(proxyImage, pythonImage);
   host = await (await lab.host({ engine: '28.5' })).dockerReady();
+  await host.load(proxyImage);
+  await host.load(pythonImage);
   app = copyApp('uptimer');
   const { code, stdout } = await deploy({});
   assert.equal(code, 0, stdout);

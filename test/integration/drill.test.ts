@@ -74,6 +74,23 @@ test('a live slot without a restart policy does not come back, and repair starts
   assert.equal((await drill()).code, 0);
 });
 
+test('whether Docker starts with the machine is asked of systemd', async () => {
+  const stub = '/usr/local/bin/systemctl'; // the machines of the lab have no systemd
+  try {
+    for (const [word, reasons] of [
+      ['disabled', ['Docker does not start with the machine. Enable it: sudo systemctl enable docker.']],
+      ['enabled', []],
+    ] as const) {
+      await host.mustExec(`printf '#!/bin/sh\n[ "$*" = "is-enabled docker.service" ] && echo ${word}\n' > ${stub}`);
+      await host.mustExec(`chmod 755 ${stub}`);
+      const { code, report } = await drill();
+      assert.deepEqual([code, report.comesBack, report.reasons], [reasons.length, reasons.length === 0, reasons]);
+    }
+  } finally {
+    await host.mustExec(`rm -f ${stub}`);
+  }
+});
+
 test("one absent app behind the article's file takes every site down: said before, true after, repaired", async () => {
   await host.load(tinyImage);
   await host.mustExec('docker run -d --name wiki_BLUE --network web-gateway --restart no blue-green-test/tiny:1');

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { DeployResult, Stage } from '../../src/model';
 import type { Host } from '../machines/host';
-import { proxyImage } from '../machines/images';
+import { proxyImage, pythonImage } from '../machines/images';
 import { generateKey } from '../machines/keys';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
@@ -18,7 +18,10 @@ let uptimer: App;
 
 before(async () => {
   lab = await startLab();
+  await lab.images(proxyImage, pythonImage);
   host = await (await lab.host({ engine: '28.5' })).dockerReady();
+  await host.load(proxyImage);
+  await host.load(pythonImage);
   uptimer = copyApp('uptimer');
   uptimer.setVersion('1');
   const { code, stderr } = await deploy(uptimer);

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Host } from '../machines/host';
+import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp, get } from './fixtures';
@@ -15,7 +16,10 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
+  await lab.images(proxyImage, pythonImage);
   host = await (await lab.host({ engine: '28.5' })).dockerReady();
+  await host.load(proxyImage);
+  await host.load(pythonImage);
   app = copyApp('moody');
   const { code, stdout } = await deploy('fine');
   assert.equal(code, 0, stdout);
@@ -64,6 +68,7 @@ describe('a slot that is not healthy', () => {
       says: /its body lacks "fine".*\nIt.*begins: "down for maintenance/,
       health: { body: 'fine' },
     },
+    { mood: 'unsteady', says: /Answered 503/, health: { successes: 2, attempts: 6 } },
     { mood: 'memory', says: /ran out of memory \(its limit is 48 MB\)/, more: { memory: '48m' }, code: 3 },
     {
       mood: 'late-crash',

@@ -12,7 +12,7 @@ import { proxyImage, pythonImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
-import { type App, assertNothingLeft, copyApp, get } from './fixtures';
+import { type App, assertNothingLeft, copyApp, get, images } from './fixtures';
 
 let lab: Lab;
 let host: Host;
@@ -27,8 +27,12 @@ before(async () => {
   app.write('bluegreen.json', '{ "services": { "shop": { "route": "shop.example", "retire": { "keepImages": 1 } } } }');
   for (const version of ['1', '2', '3', '4']) {
     app.setVersion(version);
-    const { code, stdout } = await run('deploy', 'shop');
+    const { code, stdout, result } = await run('deploy', 'shop');
     assert.equal(code, 0, stdout);
+    if (version === '1') {
+      // As a deployer leaves it that is killed in the middle of a push, where an image is built on the host itself.
+      await host.mustExec(`docker tag shop:${result?.release} 127.0.0.1:29999/blue-green-incoming/0123456789abcdef`);
+    }
   }
 });
 after(async () => {
@@ -54,8 +58,7 @@ test('what is kept is visible, and no clean-up of ours takes it, however few ima
       ['GREEN', 'running', true],
     ],
   );
-  const names = await host.mustExec("docker images --format '{{.Repository}}:{{.Tag}}' | grep ^shop: | sort");
-  assert.deepEqual(names.trim().split('\n'), shop.slots.map(({ image }) => image).sort());
+  assert.deepEqual(await images(host), shop.slots.map(({ image }) => image).sort());
 });
 
 test('rollback needs no image here, and loses no request', async () => {

@@ -111,6 +111,7 @@ describe('on a host that is well', () => {
   before(async () => {
     host = await (await lab.host({ engine: '28.5' })).dockerReady();
     await host.load(proxyImage);
+    await host.load(pythonImage);
     for (let release = 0; release < 2; release += 1) {
       const { code, stdout } = await deploy(host);
       assert.equal(code, 0, stdout);
@@ -293,6 +294,7 @@ describe('on a host that is well', () => {
 test('a switch that cannot be taken back, because the disk is full, leaves the slot that nginx serves', async (context) => {
   const host = await (await lab.host({ engine: '26.1', name: 'full', disk: '1200m' })).dockerReady();
   await host.load(proxyImage);
+  await host.load(pythonImage);
   const first = await deploy(host);
   assert.equal(first.code, 0, first.stdout);
   const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 4, fresh: 2, pauseMs: 25 });

@@ -10,6 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { buildImage } from '../../src/docker/build';
 import type { DockerEngine } from '../../src/docker/engine';
 import { inspectImage, removeImage } from '../../src/docker/images';
+import { isPushName } from '../../src/docker/pushedImage';
 import { loadArchive } from '../../src/docker/load';
 import { type LayerBlob, LAYER_TYPE, LayoutWriter } from '../../src/docker/ociLayout';
 import { openSaved, readSaved } from '../../src/docker/savedImage';
@@ -50,6 +51,7 @@ before(async () => {
   await buildSmallApp(source, `${NAME}:2`, 'two');
   await buildSmallApp(source, `${NAME}:large`, 'large', 40_000);
   await buildManyLayers();
+  await buildOneLayer();
 });
 after(async () => {
   await removeImages(source, NAME);
@@ -67,6 +69,14 @@ async function buildManyLayers(): Promise<void> {
   await buildImage(source, folder.spec(`${NAME}:many1`), recordBuild().events, noSignal);
   folder.write({ 'line.txt': 'more' });
   await buildImage(source, folder.spec(`${NAME}:many2`), recordBuild().events, noSignal);
+  folder.remove();
+}
+
+/** An image of one layer alone, as `FROM scratch` and one COPY make it. */
+async function buildOneLayer(): Promise<void> {
+  const Dockerfile = `FROM ${tinyImage} AS all\nRUN echo > /noise\nCOPY line.txt /\nFROM scratch\nCOPY --from=all / /\n`;
+  const folder = new BuildFolder({ Dockerfile, 'line.txt': 'alone' });
+  await buildImage(source, folder.spec(`${NAME}:alone`), recordBuild().events, noSignal);
   folder.remove();
 }
 
@@ -139,6 +149,15 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
       assert.deepEqual(there?.layers, (await inspectImage(source, `${NAME}:2`, noSignal))?.layers);
     });
 
+    test('an image of one layer goes in full once, and then not at all', async () => {
+      await host.fresh();
+      const first = (await send(remote.engine, `${NAME}:alone`)).result;
+      assert.deepEqual([first.full, first.sentLayers, first.reason], [true, 1, undefined]);
+      assert.equal(await readsLine(host, `${NAME}:alone`), 'alone');
+      const again = (await send(remote.engine, `${NAME}:alone`, { finalTag: `${NAME}:again` })).result;
+      assert.deepEqual([again.sentBytes, again.sentLayers], [0, 0]);
+    });
+
     test('a host that lacks a layer it was thought to have gets the whole image', async () => {
       await host.fresh();
       const { result, notes } = await send(remote.engine, `${NAME}:2`, {}, noSignal, liar);
@@ -157,8 +176,8 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
       assert.equal(await readsLine(host, `${NAME}:moving`), 'two');
     });
 
-    // Once: registering so many layers takes its time.
-    if (engine === '26.1') {
+    // Once for each store: registering so many layers takes its time.
+    if (engine !== '20.10') {
       test('more than a hundred layers, empty and repeated ones among them; some are there from another service', async () => {
         await host.fresh();
         await send(remote.engine, `${NAME}:1`);
@@ -182,12 +201,17 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
         assert.ok(work !== undefined);
         const names = async (): Promise<readonly string[]> =>
           (await inspectImage(source, `${NAME}:large`, noSignal))?.tags ?? [];
+        // An earlier run that was killed may have left one: the image is made of the same layers each time.
+        for (const name of (await names()).filter(isPushName)) {
+          await removeImage(source, name, noSignal);
+        }
         const control = new AbortController();
-        const ended = work(control.signal);
-        for (let tries = 0; tries < 200 && (await names()).length === 1; tries++) {
+        let over = false;
+        const ended = work(control.signal).finally(() => (over = true));
+        while ((await names()).length === 1) {
+          assert.ok(!over, 'it was over before it was seen to be at it');
           await sleep(10);
         }
-        assert.equal((await names()).length, 2, 'it is at it');
         control.abort();
         await ended;
         assert.deepEqual(await names(), [`${NAME}:large`]);
@@ -303,15 +327,17 @@ for (const version of ['20.10', '26.1'] as const) {
     };
 
     const goals = [];
-    for (const engine of ['20.10', '28.5'] as const) {
+    for (const engine of ['20.10', '28.5', '26.1'] as const) {
       goals.push(await (await lab.host({ engine, name: `of-${version}-${engine}` })).dockerReady());
     }
-    const [first, second] = goals;
-    assert.ok(first !== undefined && second !== undefined);
+    const [first, second, third] = goals;
+    assert.ok(first !== undefined && second !== undefined && third !== undefined);
     assert.deepEqual(await send(first, 'one'), ['push', 'save'], 'nothing is known: the archive, then it learns');
     assert.deepEqual(await send(first, 'two'), ['push'], 'the table, and with it the layer that was never pushed');
     assert.deepEqual(await send(second, 'two'), ['push', 'save'], 'all is known, and too much of it is missing');
     assert.deepEqual(await send(second, 'three'), ['push']);
+    assert.deepEqual(await send(third, 'two'), ['push', 'save']);
+    assert.deepEqual(await send(third, 'three'), ['push', 'push'], 'known by now: the table, then the layer');
     // Three megabytes that do not compress and the engine does not know: of the rest, which it knows, nothing is read.
     await buildSmallApp(remote.engine, `${app}:five`, 'five', 3_001);
     assert.deepEqual(await send(second, 'five'), ['push']);

@@ -25,7 +25,7 @@ export interface TlsCount {
   readonly sent: number;
   /** A sentence for each request that failed. */
   readonly failures: readonly string[];
-  /** Connections that the server asked HTTP/2 clients to leave. */
+  /** Connections that HTTP/2 clients left because the server said so, or ended them while nothing was asked on them. */
   readonly left: number;
   /** Requests that the server had not begun, and that were sent again. */
   readonly again: number;
@@ -44,6 +44,7 @@ export interface TlsAnswer {
 /** A client that keeps one HTTP/2 connection, and opens the next when it is to leave that. */
 export class Http2Client {
   private session: ClientHttp2Session | undefined;
+  private closed = false;
   left = 0;
   again = 0;
 
@@ -61,6 +62,7 @@ export class Http2Client {
   }
 
   close(): void {
+    this.closed = true;
     this.session?.close();
   }
 
@@ -70,13 +72,15 @@ export class Http2Client {
     }
     const { address, port, hostName, certificate } = this.options;
     const session = connect(`https://${address}:${String(port)}`, { ca: certificate, servername: hostName });
+    let isLeft = false;
     const leave = (): void => {
+      this.left += isLeft || this.closed ? 0 : 1;
+      isLeft = true;
       if (this.session === session) {
         this.session = undefined;
       }
     };
     session.on('goaway', () => {
-      this.left += 1;
       leave();
       session.close();
     });

@@ -35,7 +35,7 @@ export async function throughRegistry(
   const port = Number(/^(?:localhost|127\.0\.0\.1):(\d+)$/.exec(registry)?.[1]);
   const share = host.transport !== undefined && port > 0;
   try {
-    await tagImage(source, reference, name, signal);
+    await tagImage(source, reference, name, run.unbroken());
     run.note(t('Pushing {0}.', name));
     await pushImage(source, name, auth, (text) => run.note(text), signal);
     const end = share ? await host.transport.shareTcp(port, () => net.connect({ host: '127.0.0.1', port })) : undefined;

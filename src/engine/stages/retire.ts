@@ -1,6 +1,7 @@
 import { type ContainerDetails, removeContainer, setRestartPolicy, stopContainer } from '../../docker/containers';
 import type { DockerEngine } from '../../docker/engine';
 import { type ImageDetails, listImages, removeImage } from '../../docker/images';
+import { isPushName } from '../../docker/pushedImage';
 import { t } from '../../l10n';
 import { LABEL, throwIfCancelled, toDeployError } from '../../model';
 import type { Run } from '../context';
@@ -89,7 +90,7 @@ async function pruneImages(
       !image.tags.some((tag) => names.has(tag)),
   );
   for (const image of spare) {
-    const ours = image.tags.filter((tag) => tag.startsWith(`${service}:`));
+    const ours = image.tags.filter((tag) => tag.startsWith(`${service}:`) || isPushName(tag));
     for (const tag of ours) {
       await removeImage(engine, tag, signal);
     }

@@ -12,6 +12,7 @@ host          answers 400 unless it is asked as localhost
 login         answers 401
 method        answers 405 to everything but POST
 maintenance   answers 200 with another text
+unsteady      answers 200 and 503 by turns
 memory        takes more and more memory
 late-crash    serves well for a moment, then ends with 7
 behind-nginx  answers 500 to what comes through nginx
@@ -19,6 +20,7 @@ behind-nginx  answers 500 to what comes through nginx
 Whatever it is, it answers 500 from the moment on in which it is asked for /break.
 """
 
+import itertools
 import os
 import socket
 import sys
@@ -28,6 +30,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MOOD = os.environ.get("MOOD", "fine")
 broken = threading.Event()
+turns = itertools.count()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -59,6 +62,8 @@ class Handler(BaseHTTPRequestHandler):
             return 405, {}, ""
         if MOOD == "maintenance":
             return 200, {}, "down for maintenance\n"
+        if MOOD == "unsteady" and next(turns) % 2:
+            return 503, {}, "busy\n"
         return 200, {}, "fine\n"
 
     do_GET = do_HEAD = do_POST = answer

@@ -15,6 +15,7 @@ export const LONG_EVERY = 10;
 export const STEADY: Omit<TrafficOptions, 'url'> = {
   keepAlive: 16,
   fresh: 4,
+  pauseMs: 10,
   limitRequests: 20_000_000,
   slow: { path: '/slow?s=5', clients: 4 },
   events: { path: '/stream', clients: 2, seconds: 3 },
