@@ -19,6 +19,8 @@ export interface CliOutcome {
 }
 
 export interface CliOptions {
+  /** The Node that runs it, if not the one of the tests. */
+  readonly node?: string;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Sees each event as it comes; may stop the program with the function it gets. */
@@ -37,7 +39,7 @@ export function runCli(lab: Lab, args: readonly string[], options: CliOptions = 
     ssh.push('--known-hosts', lab.knownHostsFile);
   }
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...ssh, ...args], {
+    const child = spawn(options.node ?? process.execPath, [program, ...ssh, ...args], {
       cwd: options.cwd,
       env: { ...process.env, NO_COLOR: '1', DOCKER_HOST: `unix://${lab.engine.socketPath}`, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,12 +1,16 @@
 /** The main way, on every engine of the matrix: three releases under traffic, then back, then away. */
 import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { HostState } from '../../src/model';
+import { installEditor } from '../editor/install';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
+import { proxyImage, pythonImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
+import { localEngine, removeImages } from './engines';
 import { type App, assertNothingLeft, containers, copyApp, get, images } from './fixtures';
 
 let lab: Lab;
@@ -190,5 +194,47 @@ test('one service to two hosts at once, built by the same engine: each gets a re
   } finally {
     app.remove();
     await Promise.all(hosts.map((host) => host.remove()));
+  }
+});
+
+test('an image of 300 MB goes through little memory and no file, as zstd where Node makes it', async () => {
+  const { node } = await installEditor();
+  const host = await (await lab.host({ engine: '26.1' })).dockerReady();
+  await Promise.all([proxyImage, tinyImage].map((image) => host.load(image)));
+  const app = copyApp('instant', 'large');
+  const temporary = path.join(lab.folder, 'temporary');
+  mkdirSync(temporary);
+  const written: string[] = [];
+  const watcher = watch(temporary, (_event, name) => written.push(name ?? '?'));
+  try {
+    app.setVersion('1');
+    app.write(
+      'Dockerfile',
+      `FROM ${tinyImage}\nRUN head -c 300000000 /dev/urandom > /large\nCOPY version.txt /www/index.html\n`,
+    );
+    const [hook, peak] = [path.join(lab.folder, 'peak.cjs'), path.join(lab.folder, 'peak')];
+    writeFileSync(
+      hook,
+      `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(peak)}, \`\${process.resourceUsage().maxRSS}\`))`,
+    );
+    const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], {
+      node,
+      cwd: app.folder,
+      env: { TMPDIR: temporary, NODE_OPTIONS: `--require ${hook}` },
+    });
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /"message":"\d layers sent, \d already there, zstd 3"/);
+    assert.ok((result?.bytesSent ?? 0) > 290_000_000, `${result?.bytesSent} bytes`);
+    const megabytes = Number(readFileSync(peak, 'utf8')) / 1024;
+    assert.ok(megabytes > 20 && megabytes < 200, `${megabytes} MB`);
+    assert.deepEqual(written, []);
+    assert.equal((await get(host)).text, '1\n');
+  } finally {
+    watcher.close();
+    app.remove();
+    const builder = await localEngine(lab);
+    await removeImages(builder, 'large:');
+    builder.close();
+    await host.remove();
   }
 });

@@ -1,10 +1,10 @@
 /** The other ways to a host: built there, by way of a registry, and hosts that are Docker contexts. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import type { TransferConfig } from '../../src/model';
+import type { HostState, TransferConfig } from '../../src/model';
+import { mustRun } from '../machines/command';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -83,17 +83,44 @@ test('by way of a registry of this machine that asks for a login', async () => {
   }
 });
 
+test('by way of a registry that this machine and the host reach, each by itself', async (t) => {
+  if (!lab.engine.isPrivate) {
+    t.skip('the engine of this machine would ask such a registry for TLS');
+    return;
+  }
+  const registry = await startRegistry({ address: lab.address, login: { user: 'ann' } });
+  const place = `${lab.address}:${registry.port}`;
+  const login = path.join(lab.folder, 'office');
+  mkdirSync(login);
+  const auths = { [place]: { auth: Buffer.from('ann:hush').toString('base64') } };
+  writeFileSync(path.join(login, 'config.json'), JSON.stringify({ auths }));
+  try {
+    const outcome = await deploy('office', { registry: `${place}/ann/uptimer` }, { DOCKER_CONFIG: login });
+    await assertServes('office', outcome);
+    assert.ok(!outcome.stdout.includes('hush'));
+    assert.deepEqual(
+      (await images(host)).filter((name) => name.startsWith(place)),
+      [],
+    );
+  } finally {
+    await registry.stop();
+  }
+});
+
 test('a Docker context that leads to the host by ssh, and one that does not exist', async () => {
   const docker = path.join(lab.folder, 'docker');
-  const id = createHash('sha256').update('prod').digest('hex');
-  mkdirSync(path.join(docker, 'contexts/meta', id), { recursive: true });
-  const endpoint = { docker: { Host: `ssh://${host.name}` } };
-  writeFileSync(
-    path.join(docker, 'contexts/meta', id, 'meta.json'),
-    JSON.stringify({ Name: 'prod', Endpoints: endpoint }),
-  );
+  const env = { ...process.env, DOCKER_CONFIG: docker };
+  for (const [name, leadsTo] of [
+    ['prod', `ssh://${host.name}`],
+    ['here', `unix://${lab.engine.socketPath}`],
+  ] as const) {
+    await mustRun('docker', ['context', 'create', name, '--docker', `host=${leadsTo}`], { env });
+  }
   await assertServes('4', await deploy('4', 'ssh', { DOCKER_CONFIG: docker }, 'context:prod'));
   const { code, stdout } = await deploy('4', 'ssh', { DOCKER_CONFIG: docker }, 'context:nothing');
   assert.equal(code, 8);
   assert.match(stdout, /There is no Docker context nothing on this machine/);
+  const here = await runCli(lab, ['status', '--host', 'context:here', '--json'], { env: { DOCKER_CONFIG: docker } });
+  assert.equal(here.code, 0, here.stderr);
+  assert.equal((JSON.parse(here.stdout) as HostState).engineVersion, lab.engine.version);
 });

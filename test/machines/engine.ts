@@ -124,6 +124,9 @@ async function launch(directory: string, socketPath: string): Promise<void> {
       `unix://${socketPath}`,
       '-p',
       pidFile,
+      // The subnets of labs (network.ts), where a registry speaks no TLS.
+      '--insecure-registry',
+      '10.128.0.0/9',
     ],
     {
       detached: true,

@@ -128,12 +128,14 @@ export class Lab {
     return this.jumpHost;
   }
 
+  /** Where machines reach this one: the gateway of their network. */
+  get address(): string {
+    return this.parts.publish ? '127.0.0.1' : `${this.parts.subnet}.1`;
+  }
+
   /** Puts a slow line in front of a host's sshd, reached by the alias `NAME-slow`. Ends with the lab. */
   async slowLink(host: Host, speed: Speed): Promise<SlowLink & { readonly alias: string }> {
-    const { publish, subnet } = this.parts;
-    // Machines reach this one by the gateway of their network.
-    const address = publish ? '127.0.0.1' : `${subnet}.1`;
-    const link = await startSlowLink({ host: host.address, port: host.sshPort }, speed, address);
+    const link = await startSlowLink({ host: host.address, port: host.sshPort }, speed, this.address);
     const alias = `${host.name}-slow`;
     this.files.remove(alias);
     this.files.add({ alias, hostName: link.host, port: link.port, user: host.user, hostKey: host.hostKey });

@@ -9,7 +9,7 @@ import { hasProgram } from './command';
 import { toStderr } from './log';
 import { freePort } from './network';
 
-/** A registry of this machine, on a port of 127.0.0.1, where Docker asks for no TLS. */
+/** A registry on a port of this machine. It speaks no TLS, which Docker asks for neither on 127.0.0.1 nor in a lab. */
 export interface Registry {
   readonly port: number;
   readonly stop: () => Promise<void>;
@@ -18,8 +18,11 @@ export interface Registry {
 /** `hush`, as htpasswd keeps it. */
 const passwordHash = '$2b$04$5Ry4A5V6Kjb.NU1n.opS0O61211s3NzEfqbRLMvi9oJIzWSxYd.Yq';
 
-/** Starts an empty registry (Debian's docker-registry, installed when it is missing). */
-export async function startRegistry(options: { readonly login?: { readonly user: string } } = {}): Promise<Registry> {
+/** Starts an empty registry (Debian's docker-registry, installed when it is missing), at 127.0.0.1 if not said otherwise. */
+export async function startRegistry(
+  options: { readonly address?: string; readonly login?: { readonly user: string } } = {},
+): Promise<Registry> {
+  const { address = '127.0.0.1' } = options;
   if (!hasProgram('docker-registry')) await aptInstall(['docker-registry'], toStderr);
   const folder = mkdtempSync(join(tmpdir(), 'blue-green-registry-'));
   const port = await freePort();
@@ -28,7 +31,7 @@ export async function startRegistry(options: { readonly login?: { readonly user:
     'version: 0.1',
     'log: { level: error }',
     `storage: { filesystem: { rootdirectory: ${join(folder, 'data')} } }`,
-    `http: { addr: 127.0.0.1:${String(port)} }`,
+    `http: { addr: ${address}:${String(port)} }`,
   ];
   if (options.login !== undefined) {
     writeFileSync(join(folder, 'htpasswd'), `${options.login.user}:${passwordHash}\n`);
@@ -44,7 +47,7 @@ export async function startRegistry(options: { readonly login?: { readonly user:
   };
   const forget = atEnd(stop);
   for (let tries = 0; tries < 100 && server.exitCode === null; tries++) {
-    if ((await fetch(`http://127.0.0.1:${String(port)}/v2/`).catch(() => undefined)) !== undefined) {
+    if ((await fetch(`http://${address}:${String(port)}/v2/`).catch(() => undefined)) !== undefined) {
       return { port, stop };
     }
     await sleep(100);

@@ -34,7 +34,9 @@ else
   mkdir -p /etc/docker
   snapshotter=false
   [ "${STORE:-overlay2}" = containerd ] && snapshotter=true
-  echo "{\"features\": {\"containerd-snapshotter\": $snapshotter}}" >/etc/docker/daemon.json
+  # A registry of the lab is reached without TLS.
+  echo "{\"features\": {\"containerd-snapshotter\": $snapshotter}, \"insecure-registries\": [\"10.128.0.0/9\"]}" \
+    >/etc/docker/daemon.json
   # What a crash leaves behind; on a real machine /run is empty after a boot.
   rm -rf /run/docker* /run/containerd /var/run/docker.pid
   dockerd >>/var/log/dockerd.log 2>&1 &
