@@ -117,7 +117,7 @@ inWindow('bluegreen.json offers what there is, and tells what is known of it', {
     '{',
     '  "services": {',
     '    "blog": {',
-    '      "port": 0,',
+    '      "port": 8,',
     '      "hosts": [""]',
     '    },',
     '    ""',
@@ -129,7 +129,7 @@ inWindow('bluegreen.json offers what there is, and tells what is known of it', {
     await window.openFile('bluegreen.json');
     const at = async (line: number, text: string): Promise<void> =>
       window.goTo(line, (lines[line - 1] ?? '').indexOf(text) + text.length + 1);
-    await at(4, '0');
+    await at(4, '8');
     assert.ok((await window.suggestions('8080')).includes('8080'));
     await at(5, '["');
     assert.ok((await window.suggestions('"local"')).includes('"local"'));
