@@ -145,6 +145,8 @@ const ownNoise: readonly RegExp[] = [
   // The browser cuts what it loads whenever a network of this machine comes or goes, as those of other tests do.
   /net::ERR_NETWORK_CHANGED/,
   /Failed to fetch\s[^]*readExtensionResource/,
+  // A terminal that ends while its size is being told.
+  /CodeExpectedError: Could not find pty \d+ on pty host/,
   // Reloading the window.
   /Long running operations during shutdown/,
 ];
