@@ -133,6 +133,34 @@ async function viewService(
   nginx: ProxyView | undefined,
   signal: AbortSignal,
 ): Promise<ServiceView> {
+  const { slots, aside } = await inspectSlots(engine, service, names, signal);
+  const served = nginx === undefined ? undefined : servedSlot(nginx, service);
+  const live = served !== undefined && slots[served.slot]?.running === true ? served.slot : undefined;
+  return { service, slots, aside, served, live };
+}
+
+/** A service's containers alone: nginx is not asked. */
+export async function viewSlots(
+  engine: DockerEngine,
+  service: string,
+  signal: AbortSignal,
+): Promise<Pick<ServiceView, 'slots' | 'aside'>> {
+  const containers = await listContainers(engine, {}, signal);
+  return inspectSlots(
+    engine,
+    service,
+    containers.map(({ name }) => name),
+    signal,
+  );
+}
+
+/** `names` are those of all containers on the host. */
+async function inspectSlots(
+  engine: DockerEngine,
+  service: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<Pick<ServiceView, 'slots' | 'aside'>> {
   const details = async (nameOf: (slot: SlotName) => string): Promise<Slots> => {
     const found = await Promise.all(
       SLOT_NAMES.map(async (slot) => {
@@ -146,9 +174,7 @@ async function viewService(
     details((slot) => slotContainer(service, slot)),
     details((slot) => asideContainer(service, slot)),
   ]);
-  const served = nginx === undefined ? undefined : servedSlot(nginx, service);
-  const live = served !== undefined && slots[served.slot]?.running === true ? served.slot : undefined;
-  return { service, slots, aside, served, live };
+  return { slots, aside };
 }
 
 /** All that is known of a host when somebody asks for its status: enough to name every state that it can be in. */

@@ -16,27 +16,34 @@ within() { [ $(($(now) - $2)) -lt "$1" ]; }
 /**
  * Functions shared by the scripts.
  *
- * `master` prints the process id of nginx's master, `workers active|leaving` the ids of its workers by their title: nginx
- * renames a worker to "worker process is shutting down" when a newer generation has taken over. `ask HOST` asks the
- * running workers for their slot; it prints nothing when the image has neither curl nor wget.
+ * `master` sets `m` to the process id of nginx's master, `workers active|leaving` prints the ids of its workers by their
+ * title: nginx renames a worker to "worker process is shutting down" when a newer generation has taken over. Both read
+ * /proc with what the shell has built in: a host of many cores has a worker for each of them, and a program for each
+ * worker would be slow. `ask HOST` asks the running workers for their slot; it prints nothing when the image has neither curl nor
+ * wget.
  */
 const FUNCTIONS = `${TIME_FUNCTIONS}
-title() { { tr '\\0' ' ' < "/proc/$1/cmdline"; } 2>/dev/null; }
+title() { t=; { read -r t < "$1/cmdline"; } 2>/dev/null; }
 master() {
   for p in /proc/[0-9]*; do
-    case "$(title "\${p#/proc/}")" in "nginx: master process"*) echo "\${p#/proc/}"; return 0;; esac
+    title "$p"
+    case "$t" in "nginx: master process"*) m=\${p#/proc/}; return 0;; esac
   done
   return 1
 }
 workers() {
-  m=$(master) || return 0
+  master || return 0
   for p in /proc/[0-9]*; do
-    w=\${p#/proc/}
-    t=$(title "$w")
-    case "$t" in "nginx: worker process"*) ;; *) continue;; esac
-    grep -q "^PPid:[[:space:]]*$m\$" "/proc/$w/status" 2>/dev/null || continue
-    case "$t" in *"shutting down"*) kind=leaving;; *) kind=active;; esac
-    [ "$kind" = "$1" ] && echo "$w"
+    title "$p"
+    case "$t" in
+      "nginx: worker process is shutting down"*) kind=leaving;;
+      "nginx: worker process"*) kind=active;;
+      *) continue;;
+    esac
+    [ "$kind" = "$1" ] || continue
+    parent=
+    { read -r pid name state parent rest < "$p/stat"; } 2>/dev/null
+    [ "$parent" = "$m" ] && echo "\${p#/proc/}"
   done
   return 0
 }
@@ -243,7 +250,7 @@ proven() {
   return 1
 }
 
-m=$(master) || { echo "nginx does not run in the proxy."; verdict unwritten; }
+master || { echo "nginx does not run in the proxy."; verdict unwritten; }
 write() {
   [ -z "$text" ] || printf '%s' "$text" > "$path.candidate" || return 1
   [ ! -f "$path" ] || cp -p "$path" "$path.previous"

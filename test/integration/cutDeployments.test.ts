@@ -222,7 +222,7 @@ function cutGroup(group: (typeof groups)[number]): void {
       const oldSlot = await service.live(site);
       service.next('layers');
       const sent = site.link.bytes.up;
-      const traffic = Traffic.start({ url: `${site.host.url}/`, keepAlive: 0, fresh: 4, pauseMs: 50 });
+      const traffic = Traffic.start({ url: `${site.host.url}/`, keepAlive: 0, fresh: 4 });
       t.after(async () => {
         await traffic.stop();
       });

@@ -41,7 +41,7 @@ for (const image of IMAGES) {
     const service = { route: 'shop.example', proxy: { image } };
     app.write('bluegreen.json', JSON.stringify({ services: { shop: service } }));
     await deploy('1');
-    const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example', pauseMs: 50 });
+    const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example' });
     try {
       await deploy('2');
       assert.equal(await served(), '2');

@@ -66,7 +66,7 @@ test('rollback needs no image here, and loses no request', async () => {
   for (const { Id } of await local.listImages({ filters: { label: ['blue-green.service=shop'] } })) {
     await local.getImage(Id).remove({ force: true });
   }
-  const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example', pauseMs: 50 });
+  const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example' });
   const { code, stdout } = await run('rollback', 'shop');
   const counted = await traffic.stop();
   assert.equal(code, 0, stdout);

@@ -120,7 +120,7 @@ describe('on a host that is well', () => {
   let traffic: Traffic;
   beforeEach(async () => {
     await letGo(host);
-    traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 4, fresh: 2, pauseMs: 25 });
+    traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 6, fresh: 2, pauseMs: 100 });
   });
 
   afterEach(() => traffic.stop());
@@ -297,7 +297,7 @@ test('a switch that cannot be taken back, because the disk is full, leaves the s
   await host.load(pythonImage);
   const first = await deploy(host);
   assert.equal(first.code, 0, first.stdout);
-  const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 4, fresh: 2, pauseMs: 25 });
+  const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 6, fresh: 2, pauseMs: 100 });
   context.after(() => traffic.stop());
   const { code, result, stdout } = await deploy(
     host,

@@ -17,7 +17,7 @@ export interface TlsTrafficOptions {
   readonly certificate: string;
   readonly http2: number;
   readonly keepAlive: number;
-  /** Pause of a client between an answer and its next request. Default: 10. */
+  /** Pause of a client between an answer and its next request. Default: 100. */
   readonly pauseMs?: number;
 }
 
@@ -184,7 +184,7 @@ export class TlsTraffic {
         this.failures.push(`${kind}: ${error instanceof Error ? error.message : String(error)}`);
       }
       this.sent += 1;
-      await sleep(this.options.pauseMs ?? 10);
+      await sleep(this.options.pauseMs ?? 100);
     }
   }
 

@@ -36,7 +36,7 @@ export interface TrafficOptions {
   };
   /** The Host header, where several services share the address. */
   readonly hostHeader?: string;
-  /** Pause of a client between an answer and its next request. Default: 40. */
+  /** Pause of a client between an answer and its next request. Default: 150. */
   readonly pauseMs?: number;
   /** An answer that takes longer is a failure. Default: 15 s (slow ones: a minute). */
   readonly answerLimitMs?: number;
@@ -161,7 +161,7 @@ export class Traffic {
   }
 
   private async pause(): Promise<void> {
-    await sleep(this.options.pauseMs ?? 40, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+    await sleep(this.options.pauseMs ?? 150, undefined, { signal: this.stopping.signal }).catch(() => undefined);
   }
 
   private async httpClient(kind: 'keepAlive' | 'fresh' | 'slow' | 'slower' | 'download', url: URL): Promise<void> {

@@ -6,7 +6,7 @@ import { t } from '../../l10n';
 import { LABEL, throwIfCancelled, toDeployError } from '../../model';
 import type { Run } from '../context';
 import { releaseTime } from '../identity';
-import { type ServiceView, viewHost } from '../observe';
+import { type Slots, viewSlots } from '../observe';
 import { countConnections, type Drained } from './drain';
 
 /** Milliseconds that an image may be on its way from where it was built. */
@@ -36,16 +36,15 @@ export async function retireStage(
       await removeContainer(engine, old.id, { force: true }, signal);
     }
   }
-  const { services } = await viewHost(engine, signal, service.name);
-  const view = services[0];
-  for (const aside of Object.values(view?.aside ?? {})) {
+  const { slots, aside: putAside } = await viewSlots(engine, service.name, signal);
+  for (const aside of Object.values(putAside)) {
     await removeContainer(engine, aside.id, { force: true }, signal);
   }
   for (const each of new Set(engines)) {
     // On the host the lock keeps others away. Where images are built, another one may be on its way to another host.
     const olderThan = each === engine ? Infinity : Date.now() - UNDER_WAY_MS;
     try {
-      await pruneImages(each, { service: service.name, keep: keepImages, olderThan }, view, signal);
+      await pruneImages(each, { service: service.name, keep: keepImages, olderThan }, slots, signal);
     } catch (error) {
       throwIfCancelled(signal);
       // The deployment is through, and the next one removes them.
@@ -75,11 +74,11 @@ export async function retireStage(
 async function pruneImages(
   engine: DockerEngine,
   { service, keep, olderThan }: { readonly service: string; readonly keep: number; readonly olderThan: number },
-  view: ServiceView | undefined,
+  slots: Slots,
   signal: AbortSignal,
 ): Promise<void> {
-  const inUse = new Set(Object.values(view?.slots ?? {}).map((slot) => slot.imageId));
-  const names = new Set(Object.values(view?.slots ?? {}).map((slot) => slot.image));
+  const inUse = new Set(Object.values(slots).map((slot) => slot.imageId));
+  const names = new Set(Object.values(slots).map((slot) => slot.image));
   const images = await listImages(engine, { labels: [`${LABEL.service}=${service}`] }, signal);
   const newest = [...images].sort((a, b) => releaseOf(b).localeCompare(releaseOf(a)));
   const spare = newest.filter(
