@@ -1,15 +1,17 @@
 /**
  * `npm test`: everything, or the parts named as arguments (`check`, `unit`, `integration`, `editor`). Ends with a plain
- * count of tests passed and failed.
+ * count of tests passed and failed. `--long` runs what is left out otherwise because it takes too long (long.ts).
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { installEditor } from './editor/install';
 import { packOnce } from './editor/package';
 import { type Engine, startEngine } from './machines/engine';
+import { LONG } from './long';
 import { ensureImages, imageNames } from './machines/images';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -58,7 +60,13 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 async function main(): Promise<void> {
-  const wanted = process.argv.slice(2);
+  const { values, positionals: wanted } = parseArgs({
+    options: { long: { type: 'boolean' } },
+    allowPositionals: true,
+  });
+  if (values.long === true) {
+    process.env[LONG] = '';
+  }
   const unknown = wanted.filter((name) => !parts.some((part) => part.name === name));
   if (unknown.length > 0) {
     console.error(`No such part: ${unknown.join(', ')}. There are ${parts.map((part) => part.name).join(', ')}.`);

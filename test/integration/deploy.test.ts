@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { HostState } from '../../src/model';
 import { installEditor } from '../editor/install';
+import { longTest } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -166,7 +167,7 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
   });
 }
 
-test('one service to two hosts at once, built by the same engine: each gets a release of its own', async () => {
+longTest('one service to two hosts at once, built by the same engine: each gets a release of its own', async () => {
   const hosts = await Promise.all(
     (['26.1', '28.5'] as const).map(async (engine) => (await lab.host({ engine })).dockerReady()),
   );
@@ -197,7 +198,7 @@ test('one service to two hosts at once, built by the same engine: each gets a re
   }
 });
 
-test('an image of 300 MB goes through little memory and no file, as zstd where Node makes it', async () => {
+longTest('an image of 300 MB goes through little memory and no file, as zstd where Node makes it', async () => {
   const { node } = await installEditor();
   const host = await (await lab.host({ engine: '26.1' })).dockerReady();
   await Promise.all([proxyImage, tinyImage].map((image) => host.load(image)));

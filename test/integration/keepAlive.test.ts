@@ -9,6 +9,7 @@ import { ensureNetwork } from '../../src/docker/networks';
 import type { SlotName } from '../../src/model';
 import { includeLine, markerAnswer } from '../../src/nginx/conf';
 import { countDraining, filesToServe, lookAtProxy, switchProxy, waitForWorkers } from '../../src/nginx/proxy';
+import { isLong } from '../long';
 import type { Host } from '../machines/host';
 import { oldProxyImages, proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -17,7 +18,7 @@ import { describeTraffic, Traffic } from '../machines/traffic';
 import { deployError, noSignal, remoteEngine, type RemoteEngine } from './engines';
 import { makeCertificate } from './fixtures';
 
-const SWITCHES = 30;
+const SWITCHES = isLong ? 30 : 10;
 const route = { hosts: [], path: '/', stripPath: false, maxBody: '1m', protocol: 'http' } as const;
 const hostName = 'tiny.example';
 
@@ -105,7 +106,7 @@ for (const image of [...oldProxyImages, proxyImage]) {
       assert.ok(counted.sent > 1000, `only ${counted.sent} requests`);
       const secured = await overTls.stop();
       assert.deepEqual(secured.failures, []);
-      assert.ok(secured.sent > 200 && secured.left > SWITCHES, JSON.stringify(secured));
+      assert.ok(secured.sent > 200 && secured.left > SWITCHES, JSON.stringify({ ...secured, failures: undefined }));
     });
 
     if (image !== proxyImage) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { HostState } from '../../src/model';
+import { someOf } from '../long';
 import type { Host } from '../machines/host';
 import { busyboxProxyImage, oldProxyImages, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -34,7 +35,8 @@ async function served(): Promise<string> {
   return (await get(host, '/', { host: 'shop.example' })).text.trim();
 }
 
-for (const image of IMAGES) {
+// What 1.26 does not have, 1.22 does not have either.
+for (const image of someOf(IMAGES, (it) => it !== oldProxyImages[1])) {
   test(`${image}: releases go live and come back without a lost request, and a failed one says why`, async () => {
     await host.fresh();
     await host.load(image);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type FindingCode, GATEWAY_NETWORK, type HostState } from '../../src/model';
+import { someOf } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -43,7 +44,7 @@ after(async () => {
   await lab.stop();
 });
 
-for (const engine of ['20.10', '28.5'] as const) {
+for (const engine of someOf(['20.10', '28.5'] as const, (it) => it === '20.10')) {
   describe(`Docker ${engine}`, () => {
     let host: Host;
     before(async () => {

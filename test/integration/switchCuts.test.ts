@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { HostState, Stage } from '../../src/model';
 import { MARKER_PORT } from '../../src/nginx/conf';
+import { longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -131,10 +132,11 @@ describe('on a host that is well', () => {
     assert.ok(sent > 100);
   }
 
-  for (const [name, cut] of [
-    ['the deployer is killed', (_host: Host, kill: Kill) => kill('SIGKILL')],
-    ['the connection is cut', (it: Host) => it.mustExec("pkill -9 -f '^sshd.*: deploy'")],
-  ] as const) {
+  const cuts: readonly [name: string, cut: (host: Host, kill: Kill) => unknown][] = [
+    ['the deployer is killed', (_host, kill) => kill('SIGKILL')],
+    ['the connection is cut', (it) => it.mustExec("pkill -9 -f '^sshd.*: deploy'")],
+  ];
+  for (const [name, cut] of someOf(cuts, ([it]) => it === 'the deployer is killed')) {
     test(`${name} while the switch waits for its turn: it is made to its end, and repair ends the rest`, async () => {
       const { code, result } = await deploy(host, {
         probe: () => holdTurn(host),
@@ -179,7 +181,7 @@ describe('on a host that is well', () => {
     await assertNoneFailed();
   });
 
-  test('who waits for a turn and loses the lock meanwhile stops there', async () => {
+  longTest('who waits for a turn and loses the lock meanwhile stops there', async () => {
     await holdTurn(host);
     const removing = runCli(lab, ['remove', 'shop', '--yes', '--host', host.name, '--json']);
     await until(host, SWITCHING, 60);
@@ -193,7 +195,7 @@ describe('on a host that is well', () => {
     await assertNoneFailed();
   });
 
-  test('nginx dies between the new files and the verdict: the slot that they name is there', async () => {
+  longTest('nginx dies between the new files and the verdict: the slot that they name is there', async () => {
     const before = await served(host);
     const { code, stdout } = await deploy(host, {
       probe: async () => {
@@ -244,81 +246,90 @@ describe('on a host that is well', () => {
     await assertNoneFailed();
   });
 
-  test('a port by hand that is taken, which nginx notices at its reload only: the previous configuration serves', async () => {
-    const before = await served(host);
-    await host.load(tinyImage);
-    await host.mustExec(`docker run -d --name squatter --network container:reverse-proxy ${tinyImage}`);
-    await inProxy(host, "echo 'server { listen 8080; return 204; }' > /etc/nginx/conf.d/own.conf");
-    const { code, result, stdout } = await deploy(host);
-    assert.equal(code, 4, stdout);
-    assert.match(result?.error?.message ?? '', /The previous one is back/);
-    assert.equal(await served(host), before);
-    assert.equal((await status(host)).live, result?.live);
-    await host.mustExec('docker rm -f squatter; docker exec reverse-proxy rm /etc/nginx/conf.d/own.conf');
-    assert.deepEqual((await status(host)).codes, []);
-    await assertNothingLeft(host);
-    await assertNoneFailed();
-    const next = await deploy(host);
-    assert.equal(next.code, 0, next.stdout);
-  });
-
-  test('the engine that builds is gone when its old images are to go: the deployment is through all the same', async () => {
-    const socketPath = path.join(lab.folder, 'builder.sock');
-    const open = new Set<net.Socket>();
-    const builder = net.createServer((socket) => {
-      const engine = net.connect(lab.engine.socketPath);
-      for (const [from, to] of [
-        [socket, engine],
-        [engine, socket],
-      ] as const) {
-        open.add(from);
-        from.pipe(to);
-        from.on('error', () => to.destroy());
-      }
-    });
-    await once(builder.listen(socketPath), 'listening');
-    const gone = (): Promise<void> => {
-      open.forEach((socket) => socket.destroy());
-      builder.close();
-      return Promise.resolve();
-    };
-    const { code, stdout } = await deploy(host, { drain: gone }, {}, { DOCKER_HOST: `unix://${socketPath}` });
-    assert.equal(code, 0, stdout);
-    assert.match(stdout, /Older images of shop were not removed/);
-    assert.deepEqual((await status(host)).codes, []);
-    await assertNothingLeft(host);
-    await assertNoneFailed();
-  });
-});
-
-test('a switch that cannot be taken back, because the disk is full, leaves the slot that nginx serves', async (context) => {
-  const host = await (await lab.host({ engine: '26.1', name: 'full', disk: '1200m' })).dockerReady();
-  await host.load(proxyImage);
-  await host.load(pythonImage);
-  const first = await deploy(host);
-  assert.equal(first.code, 0, first.stdout);
-  const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 6, fresh: 2, pauseMs: 100 });
-  context.after(() => traffic.stop());
-  const { code, result, stdout } = await deploy(
-    host,
-    {
-      verify: async (kill) => {
-        await host.fillDisk(0);
-        kill('SIGINT');
-      },
+  longTest(
+    'a port by hand that is taken, which nginx notices at its reload only: the previous configuration serves',
+    async () => {
+      const before = await served(host);
+      await host.load(tinyImage);
+      await host.mustExec(`docker run -d --name squatter --network container:reverse-proxy ${tinyImage}`);
+      await inProxy(host, "echo 'server { listen 8080; return 204; }' > /etc/nginx/conf.d/own.conf");
+      const { code, result, stdout } = await deploy(host);
+      assert.equal(code, 4, stdout);
+      assert.match(result?.error?.message ?? '', /The previous one is back/);
+      assert.equal(await served(host), before);
+      assert.equal((await status(host)).live, result?.live);
+      await host.mustExec('docker rm -f squatter; docker exec reverse-proxy rm /etc/nginx/conf.d/own.conf');
+      assert.deepEqual((await status(host)).codes, []);
+      await assertNothingLeft(host);
+      await assertNoneFailed();
+      const next = await deploy(host);
+      assert.equal(next.code, 0, next.stdout);
     },
-    // Slow enough to be watched until the disk is full.
-    { path: '/slow?s=4', timeout: '10s' },
   );
-  assert.equal(code, 130, stdout);
-  assert.equal(result?.error?.stage, 'verify');
-  assert.match(stdout, /Could not take back the switch/);
-  assert.equal(await served(host), String(version));
-  const { codes } = await status(host);
-  assert.ok(codes.includes('both-up'), codes.join());
-  await host.freeDisk();
-  await mustBeRepaired(host);
-  assert.equal(await served(host), String(version));
-  const { failed, kinds } = await traffic.stop();
-  assert.equal(failed, 0, JSON.stringify(kinds));
+
+  longTest(
+    'the engine that builds is gone when its old images are to go: the deployment is through all the same',
+    async () => {
+      const socketPath = path.join(lab.folder, 'builder.sock');
+      const open = new Set<net.Socket>();
+      const builder = net.createServer((socket) => {
+        const engine = net.connect(lab.engine.socketPath);
+        for (const [from, to] of [
+          [socket, engine],
+          [engine, socket],
+        ] as const) {
+          open.add(from);
+          from.pipe(to);
+          from.on('error', () => to.destroy());
+        }
+      });
+      await once(builder.listen(socketPath), 'listening');
+      const gone = (): Promise<void> => {
+        open.forEach((socket) => socket.destroy());
+        builder.close();
+        return Promise.resolve();
+      };
+      const { code, stdout } = await deploy(host, { drain: gone }, {}, { DOCKER_HOST: `unix://${socketPath}` });
+      assert.equal(code, 0, stdout);
+      assert.match(stdout, /Older images of shop were not removed/);
+      assert.deepEqual((await status(host)).codes, []);
+      await assertNothingLeft(host);
+      await assertNoneFailed();
+    },
+  );
 });
+
+longTest(
+  'a switch that cannot be taken back, because the disk is full, leaves the slot that nginx serves',
+  async (context) => {
+    const host = await (await lab.host({ engine: '26.1', name: 'full', disk: '1200m' })).dockerReady();
+    await host.load(proxyImage);
+    await host.load(pythonImage);
+    const first = await deploy(host);
+    assert.equal(first.code, 0, first.stdout);
+    const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 6, fresh: 2, pauseMs: 100 });
+    context.after(() => traffic.stop());
+    const { code, result, stdout } = await deploy(
+      host,
+      {
+        verify: async (kill) => {
+          await host.fillDisk(0);
+          kill('SIGINT');
+        },
+      },
+      // Slow enough to be watched until the disk is full.
+      { path: '/slow?s=4', timeout: '10s' },
+    );
+    assert.equal(code, 130, stdout);
+    assert.equal(result?.error?.stage, 'verify');
+    assert.match(stdout, /Could not take back the switch/);
+    assert.equal(await served(host), String(version));
+    const { codes } = await status(host);
+    assert.ok(codes.includes('both-up'), codes.join());
+    await host.freeDisk();
+    await mustBeRepaired(host);
+    assert.equal(await served(host), String(version));
+    const { failed, kinds } = await traffic.stop();
+    assert.equal(failed, 0, JSON.stringify(kinds));
+  },
+);

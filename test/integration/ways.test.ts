@@ -1,5 +1,6 @@
 /** The other ways to a host: built there, by way of a registry, and hosts that are Docker contexts. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -44,12 +45,16 @@ async function assertServes(version: string, { code, stdout }: CliOutcome): Prom
   await assertNothingLeft(host);
 }
 
-test('built on the host: only the context goes there, and no Docker is needed here', async () => {
+test('built on the host: only the context goes there, without what .dockerignore names, and no Docker is needed here', async () => {
   await host.load(pythonImage);
   await host.load(proxyImage);
+  app.write('noise/large.txt', randomBytes(1_000_000).toString('hex'));
+  app.write('.dockerignore', 'noise\n');
   const way: TransferConfig['way'] = 'host';
   const outcome = await deploy('1', way, { DOCKER_HOST: 'unix:///nothing/there.sock' });
   await assertServes('1', outcome);
+  const { bytesSent = 0 } = outcome.result ?? {};
+  assert.ok(bytesSent > 0 && bytesSent < 500_000, `${bytesSent} bytes were sent`);
   assert.ok(
     outcome.events.some((event) => event.type === 'stage' && event.stage === 'transfer' && event.status === 'skipped'),
   );

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
+import { longTest } from '../long';
 import { type AppName, buildApp } from './apps';
 import { run, type Outcome } from './command';
 import { execInContainer } from './execInContainer';
@@ -59,6 +60,7 @@ const expected = [
 ] as const;
 
 for (const { engine, name, version, driver, store } of expected) {
+  const onEachOrOne = engine === '28.5' ? test : longTest;
   describe(`the host with Docker ${engine}`, () => {
     test('is logged in to with its host key checked, and has this engine and image store', async () => {
       const answer = await ssh(name, `docker info --format '{{.ServerVersion}}|{{.Driver}}|{{.DriverStatus}}'; id -un`);
@@ -94,7 +96,7 @@ for (const { engine, name, version, driver, store } of expected) {
       assert.match(answer.stderr, /host key|identification/i);
     });
 
-    test('runs containers, nginx answers on its address, and fresh() takes all off again', async () => {
+    onEachOrOne('runs containers, nginx answers on its address, and fresh() takes all off again', async () => {
       const host = hosts[engine];
       await host.load(proxyImage);
       await host.load(tinyImage);
@@ -111,7 +113,7 @@ for (const { engine, name, version, driver, store } of expected) {
       await assert.rejects(fetch(host.url));
     });
 
-    test('comes back after a reboot and after a power cut, with its containers', async () => {
+    onEachOrOne('comes back after a reboot and after a power cut, with its containers', async () => {
       const host = hosts[engine];
       await host.load(proxyImage);
       await host.mustExec(`docker run -d --restart always --name reverse-proxy -p 80:80 ${proxyImage}`);
