@@ -32,7 +32,7 @@ function run(...args: string[]): Promise<CliOutcome> {
 }
 
 async function served(): Promise<string> {
-  return (await get(host, '/', { host: 'shop.example' })).text.trim();
+  return (await get(host, '/', { host: 'www.shop.example' })).text.trim();
 }
 
 // What 1.26 does not have, 1.22 does not have either.
@@ -40,10 +40,10 @@ for (const image of someOf(IMAGES, (it) => it !== oldProxyImages[1])) {
   test(`${image}: releases go live and come back without a lost request, and a failed one says why`, async () => {
     await host.fresh();
     await host.load(image);
-    const service = { route: 'shop.example', proxy: { image } };
+    const service = { route: '*.shop.example', proxy: { image } };
     app.write('bluegreen.json', JSON.stringify({ services: { shop: service } }));
     await deploy('1');
-    const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example' });
+    const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'www.shop.example' });
     try {
       await deploy('2');
       assert.equal(await served(), '2');

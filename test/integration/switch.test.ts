@@ -12,7 +12,7 @@ import { proxyImage, pythonImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
-import { type App, assertNothingLeft, copyApp, get, images } from './fixtures';
+import { type App, assertNothingLeft, containers, copyApp, get, images } from './fixtures';
 
 let lab: Lab;
 let host: Host;
@@ -114,6 +114,8 @@ test('what a cut switch left is named and removed, of whatever file, and nothing
     (await inProxy('ls | grep -E "candidate|previous" || true')).split('\n').filter(Boolean).sort();
   await inProxy(`${left.map((name) => `cp shop.conf ${name}`).join('; ')}; mkdir /tmp/blue-green.XXXXXX`);
   await inProxy(theirs.map((name) => `echo '# mine' > ${name}`).join('; '));
+  // A deployment that was killed while it looked at a slot's sockets from beside it leaves this.
+  await host.mustExec(`docker create --name shop_LOOK ${proxyImage}`);
   const { stdout } = await run('status');
   const { findings, services } = JSON.parse(stdout) as HostState;
   for (const found of [findings, services[0]?.findings]) {
@@ -126,6 +128,7 @@ test('what a cut switch left is named and removed, of whatever file, and nothing
   assert.equal(repair.code, 0, repair.stdout);
   assert.deepEqual(await there(), [...theirs].sort());
   await inProxy(`rm ${theirs.join(' ')}`);
+  assert.ok(!(await containers(host)).some((name) => name.startsWith('shop_LOOK')));
   await assertNothingLeft(host);
 });
 

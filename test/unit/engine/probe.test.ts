@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isAccepted, parseAnswer, requestArguments } from '../../../src/engine/probeClient';
+import { isAccepted, parseAnswer, requestArguments, requestHost } from '../../../src/engine/probeClient';
 import { explainEnd, parseListening } from '../../../src/engine/stages/explain';
 
 test("curl's answer is read: status, headers, why there is none", () => {
@@ -92,4 +92,15 @@ test('listening sockets are read from /proc/net/tcp, IPv4 and IPv6, the resolver
     { port: 3000, loopback: false },
     { port: 80, loopback: false },
   ]);
+});
+
+test('a service is asked by a host name that leads to it, whatever its route is', () => {
+  const route = { path: '/', stripPath: false, maxBody: '1m', protocol: 'http' } as const;
+  for (const [hosts, name] of [
+    [[], undefined],
+    [['*.shop.example', 'shop.example'], 'shop.example'],
+    [['*.shop.example'], 'blue-green.shop.example'],
+  ] as const) {
+    assert.equal(requestHost({ ...route, hosts }), name);
+  }
 });
