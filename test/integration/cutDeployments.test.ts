@@ -215,6 +215,7 @@ function cutGroup(group: (typeof groups)[number]): void {
   let site: Site;
   before(async () => {
     const host = await (await lab.host(group.host)).dockerReady();
+    await host.load(proxyImage);
     site = { host, link: await lab.slowLink(host, LINE) };
     const { code, stdout } = await service.next('line').deploy(site);
     assert.equal(code, 0, stdout);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { HostState } from '../../src/model';
 import { installEditor } from '../editor/install';
-import { longTest } from '../long';
+import { isLong, longTest } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -26,6 +26,12 @@ for (const engine of ['20.10', '26.1', '28.5'] as const) {
     let app: App;
     before(async () => {
       host = await (await lab.host({ engine })).dockerReady();
+      if (!isLong && engine !== '28.5') {
+        // Once is enough for a host that has nothing at all: everything is sent then, the image of nginx as well.
+        await lab.images(proxyImage, pythonImage);
+        await host.load(proxyImage);
+        await host.load(pythonImage);
+      }
       app = copyApp('uptimer');
     });
     after(async () => {

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type Docker from 'dockerode';
 import type { Engine } from './engine';
 import { isNotFound } from './engineStreams';
+import { withLock } from './lock';
 import { timed, type Log } from './log';
 import { ownerAlive } from './owner';
 
@@ -12,8 +14,12 @@ export const labLabel = 'blue-green-lab';
 export const ownerLabel = 'blue-green-lab.owner';
 export const ownerFile = 'owner';
 
-/** Removes what labs left behind whose process is gone: containers, networks and folders. */
-export async function removeLeftovers(engine: Engine, log: Log): Promise<void> {
+/** Removes what labs left behind whose process is gone: containers, networks and folders. One at a time does so. */
+export function removeLeftovers(engine: Engine, log: Log): Promise<void> {
+  return withLock('leftovers', () => removeUnowned(engine, log));
+}
+
+async function removeUnowned(engine: Engine, log: Log): Promise<void> {
   const filters = { label: [ownerLabel] };
   const found = [
     ...(await engine.docker.listContainers({ all: true, filters })),
@@ -37,9 +43,22 @@ export async function removeLeftovers(engine: Engine, log: Log): Promise<void> {
 export async function removeLabelled({ docker }: Engine, label: string): Promise<void> {
   const filters = { label: [label] };
   const containers = await docker.listContainers({ all: true, filters });
-  await Promise.all(containers.map(({ Id: id }) => gone(docker.getContainer(id).remove({ force: true, v: true }))));
+  await Promise.all(containers.map(({ Id: id }) => removeContainer(docker.getContainer(id))));
   const networks = await docker.listNetworks({ filters });
   await Promise.all(networks.map(({ Id: id }) => gone(docker.getNetwork(id).remove())));
+}
+
+/** Where its removal is under way, because who began it was killed, the end of that is waited for: it holds its network. */
+async function removeContainer(container: Docker.Container): Promise<void> {
+  try {
+    await container.remove({ force: true, v: true });
+  } catch (error) {
+    if (error instanceof Error && /removal of container .* is already in progress/.test(error.message)) {
+      await gone(container.wait({ condition: 'removed' }));
+    } else if (!isNotFound(error)) {
+      throw error;
+    }
+  }
 }
 
 /** What is gone already is as good as removed. */
@@ -47,10 +66,6 @@ async function gone(removal: Promise<unknown>): Promise<void> {
   try {
     await removal;
   } catch (error) {
-    if (!isNotFound(error) && !isBeingRemoved(error)) throw error;
+    if (!isNotFound(error)) throw error;
   }
-}
-
-function isBeingRemoved(error: unknown): boolean {
-  return error instanceof Error && /removal of container .* is already in progress/.test(error.message);
 }
