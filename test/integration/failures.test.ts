@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { buildImage } from '../../src/docker/build';
 import type { DeployResult, Stage } from '../../src/model';
 import { longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
@@ -11,6 +12,7 @@ import { generateKey } from '../machines/keys';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
+import { BuildFolder, localEngine, noSignal, recordBuild, removeImages } from './engines';
 import { type App, assertNothingLeft, containers, copyApp, get, images } from './fixtures';
 
 let lab: Lab;
@@ -67,7 +69,6 @@ describe('a release that is no good', () => {
     readonly stage: Stage;
     readonly says: RegExp;
     readonly config?: object;
-    readonly dockerfile?: string;
   }[] = [
     {
       name: 'never healthy',
@@ -95,24 +96,13 @@ describe('a release that is no good', () => {
       config: { run: { cpus: 500 } },
     },
     { name: 'does not build', app: 'broken-build', code: 6, stage: 'build', says: /error: expected ';'/ },
-    {
-      name: 'is built for another platform than the host has',
-      app: 'uptimer',
-      code: 6,
-      stage: 'build',
-      says: /built for linux\/s390x, but \S+ runs linux\/(amd64|arm64)\.\nNothing was sent\./,
-      dockerfile: 'FROM --platform=linux/s390x scratch\nCOPY version.txt /\nEXPOSE 8080\nCMD ["/version.txt"]\n',
-    },
   ];
-  for (const { name, app: source, code, stage, says, config, dockerfile } of cases) {
+  for (const { name, app: source, code, stage, says, config } of cases) {
     test(name, async () => {
       const app = asUptimer(source);
       try {
         if (config !== undefined) {
           app.write('bluegreen.json', JSON.stringify({ services: { uptimer: config } }));
-        }
-        if (dockerfile !== undefined) {
-          app.write('Dockerfile', dockerfile);
         }
         await whileServing(async () => {
           const outcome = await deploy(app);
@@ -131,6 +121,31 @@ describe('a release that is no good', () => {
       }
     });
   }
+
+  test('is built for another platform than the host has: nothing is sent', async () => {
+    const builder = await localEngine(lab);
+    const foreign = `blue-green-failures-test:${process.pid}`;
+    const base = new BuildFolder({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+    const app = asUptimer('uptimer');
+    try {
+      await buildImage(builder, base.spec(foreign, { platform: 'linux/s390x' }), recordBuild().events, noSignal);
+      app.write('Dockerfile', `FROM --platform=linux/s390x ${foreign}\nEXPOSE 8080\nCMD ["/app"]\n`);
+      await whileServing(async () => {
+        const { code, result, stdout } = await deploy(app);
+        assert.equal(code, 6, stdout);
+        assert.match(
+          `${result?.error?.message} ${result?.error?.hint}`,
+          /built for linux\/s390x, but \S+ runs linux\/(amd64|arm64)\. Nothing was sent\./,
+        );
+        assert.match(result?.summary ?? '', /BLUE is live/);
+      });
+    } finally {
+      app.remove();
+      base.remove();
+      await removeImages(builder, foreign);
+      builder.close();
+    }
+  });
 
   test('a build failure names the line of the Dockerfile', async () => {
     const app = asUptimer('broken-build');
