@@ -8,7 +8,7 @@ import { connectRemoteEngine } from '../../src/docker/connect';
 import type { DockerEngine } from '../../src/docker/engine';
 import { type LayerLookUp, transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
 import { LastingTransport } from '../../src/ssh/lasting';
-import { someOf } from '../long';
+import { longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
 import { tinyImage } from '../machines/images';
 import { generateKey } from '../machines/keys';
@@ -147,15 +147,23 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
       await assertArrived();
     });
 
-    test('cut while everything goes because a part did not fit: what arrived is not sent again either', async () => {
-      const liar: LayerLookUp = (_target, { image }) => Promise.resolve(image.layers.length - 1);
-      const { sentBytes, notes, reason, sentLayers } = await send(cutEvery(1.5 * LAYER_BYTES, 1), undefined, {}, liar);
-      assert.match(notes.join(' '), /^What was sent does not fit .* The connection to .* was lost\.[^.]*\.$/);
-      assert.match(reason ?? '', /./);
-      assert.equal(sentLayers, 5);
-      assert.ok(sentBytes < 3.8 * LAYER_BYTES, `${sentBytes} bytes were sent`);
-      await assertArrived();
-    });
+    longTest(
+      'cut while everything goes because a part did not fit: what arrived is not sent again either',
+      async () => {
+        const liar: LayerLookUp = (_target, { image }) => Promise.resolve(image.layers.length - 1);
+        const { sentBytes, notes, reason, sentLayers } = await send(
+          cutEvery(1.5 * LAYER_BYTES, 1),
+          undefined,
+          {},
+          liar,
+        );
+        assert.match(notes.join(' '), /^What was sent does not fit .* The connection to .* was lost\.[^.]*\.$/);
+        assert.match(reason ?? '', /./);
+        assert.equal(sentLayers, 5);
+        assert.ok(sentBytes < 3.8 * LAYER_BYTES, `${sentBytes} bytes were sent`);
+        await assertArrived();
+      },
+    );
 
     test('a cut in each try without a layer more is the end, and the next try needs less', async () => {
       await assert.rejects(
@@ -177,19 +185,19 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
       return;
     }
 
-    test('cut at once: it begins anew', async () => {
+    longTest('cut at once: it begins anew', async () => {
       const { notes, sentLayers } = await send(cutEvery(1, 1));
       assert.match(notes.join(), /was lost\. Connecting again/);
       assert.equal(sentLayers, 4);
       await assertArrived();
     });
 
-    test('cut while the host unpacks', async () => {
+    longTest('cut while the host unpacks', async () => {
       await send(cutEvery(2.98 * LAYER_BYTES, 1));
       await assertArrived();
     });
 
-    test('a line that goes dead is noticed, and it goes on when it is back', async () => {
+    longTest('a line that goes dead is noticed, and it goes on when it is back', async () => {
       await send((bytes) => {
         if (bytes < LAYER_BYTES * 1.5) {
           return false;
@@ -250,7 +258,7 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
       assert.equal(await liveLine(), 'kept');
     });
 
-    test('cut again and again: each time it goes on', async () => {
+    longTest('cut again and again: each time it goes on', async () => {
       await send(cutEvery(0.9 * LAYER_BYTES, 4));
       await assertArrived();
     });

@@ -395,7 +395,7 @@ describe('Ctrl-C', () => {
   afterEach(() => app.remove());
 
   const stages = ['plan', 'build', 'transfer', 'proxy', 'start', 'probe', 'switch', 'verify'] as const;
-  for (const stage of someOf(stages, (it) => ['build', 'transfer', 'probe', 'switch'].includes(it))) {
+  for (const stage of someOf(stages, (it) => it === 'start' || it === 'switch')) {
     test(`at ${stage}: version 1 stays live and nothing is left`, async () => {
       await whileServing(async () => {
         const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], {

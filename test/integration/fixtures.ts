@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../machines/host';
+import { proxyImage, pythonImage } from '../machines/images';
 
 const apps = path.join(path.dirname(fileURLToPath(import.meta.url)), '../apps');
 
@@ -55,20 +56,19 @@ export async function images(host: Host): Promise<string[]> {
   const out = await host.mustExec("docker images --format '{{.Repository}}:{{.Tag}}'");
   return out
     .split('\n')
-    .filter((name) => name !== '' && !name.startsWith('nginx:'))
+    .filter((name) => name !== '' && name !== proxyImage && name !== pythonImage)
     .sort();
 }
 
 /** Asserts that nothing of an ended run is left on the host: no lock, nothing put aside, no half-sent image. */
 export async function assertNothingLeft(host: Host): Promise<void> {
-  const left = [...(await containers(host)), ...(await images(host))].filter((name) =>
-    /_LOCK|_ASIDE|blue-green-incoming|blue-green-lock|<none>/.test(name),
+  const left = await host.mustExec(
+    `{ docker ps -a --format '{{.Names}}'; docker images --format '{{.Repository}}:{{.Tag}}'; } |
+       grep -E '_LOCK|_ASIDE|_LOOK|blue-green-incoming|blue-green-lock|<none>'
+     docker exec reverse-proxy sh -c 'ls /etc/nginx/conf.d /tmp' 2>/dev/null | grep -E 'candidate|previous|blue-green'
+     true`,
   );
-  assert.deepEqual(left, []);
-  const files = await host.mustExec(
-    'docker exec reverse-proxy sh -c "ls /etc/nginx/conf.d /tmp" 2>/dev/null | grep -E "candidate|previous|blue-green" || true',
-  );
-  assert.equal(files.trim(), '');
+  assert.equal(left, '');
 }
 
 /** Makes a certificate and its key on the host, `NAME.pem` and `NAME.key` in a folder there, and returns the certificate. */

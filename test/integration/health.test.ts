@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { someOf } from '../long';
+import { longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -121,7 +121,7 @@ describe('a slot that is not healthy', () => {
     }
   });
 
-  test('where its image has no programs, it is looked at from beside it', async () => {
+  longTest('where its image has no programs, it is looked at from beside it', async () => {
     const bare = copyApp('moody');
     try {
       bare.write(
@@ -158,7 +158,7 @@ describe('settings of the probe', () => {
     assert.ok(refused > 2 && refused < 15, `${refused} tries before it listened`);
   });
 
-  test('tries within the start period are free', async () => {
+  longTest('tries within the start period are free', async () => {
     const { code, events } = await deploy('no-port', { startPeriod: '3s', attempts: 2 });
     assert.equal(code, 5);
     const tries = events.filter((event) => event.type === 'probe').length;
@@ -178,7 +178,7 @@ describe('a release that falls ill once it is live', () => {
     await assertNothingLeft(host);
   });
 
-  test('failures up to the setting are put up with', async () => {
+  longTest('failures up to the setting are put up with', async () => {
     app.write(
       'bluegreen.json',
       JSON.stringify({
@@ -190,15 +190,18 @@ describe('a release that falls ill once it is live', () => {
     assert.ok((outcome.result?.requests.failed ?? 0) > 0);
   });
 
-  test('a live slot that fails already is no reason to go back to it: the release that mends it goes live', async () => {
-    assert.equal((await get(host, '/')).status, 500);
-    const { code, result, stdout } = await deploy('fine');
-    assert.equal(code, 0, stdout);
-    assert.equal(result?.requests.failed, 0);
-    assert.match(result.summary, /\. \d+ requests, 0 failed, longest \d+ ms\.$/);
-    assert.match(stdout, /The live slot does not work \(answered 500\)/);
-    assert.equal((await get(host)).text, 'fine\n');
-  });
+  longTest(
+    'a live slot that fails already is no reason to go back to it: the release that mends it goes live',
+    async () => {
+      assert.equal((await get(host, '/')).status, 500);
+      const { code, result, stdout } = await deploy('fine');
+      assert.equal(code, 0, stdout);
+      assert.equal(result?.requests.failed, 0);
+      assert.match(result.summary, /\. \d+ requests, 0 failed, longest \d+ ms\.$/);
+      assert.match(stdout, /The live slot does not work \(answered 500\)/);
+      assert.equal((await get(host)).text, 'fine\n');
+    },
+  );
 
   test('rollback leaves a slot that broke in the middle of its life', async () => {
     const { result } = await deploy('fine');
