@@ -36,7 +36,7 @@ step('the first release from the command palette', async () => {
   );
   await editor.pick('production');
   const panel = await scene.readPlan();
-  await panel.getByText(/about \d+(\.\d)? [kM]B in layers: \d+; there already: [1-9]/).waitFor();
+  await panel.getByText(/about \d+(\.\d)? (KB|MB) in layers: \d+; there already: [1-9]/).waitFor();
   await panel
     .locator('.plan')
     .getByText(/uptimer_BLUE:8080/)

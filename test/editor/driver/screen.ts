@@ -63,7 +63,7 @@ export class Screen {
   async until<T>(what: string, probe: () => Promise<T | undefined>, limit = this.limit): Promise<T> {
     const deadline = performance.now() + limit;
     let last: unknown;
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       try {
         const answer = await probe();
         if (answer !== undefined) return answer;
@@ -72,7 +72,7 @@ export class Screen {
         last = error;
       }
       if (performance.now() > deadline || this.page.isClosed()) break;
-      await this.page.waitForTimeout(30);
+      await this.#pause(tries);
     }
     throw await this.failure(`waited ${limit / 1000} s for ${what}`, last);
   }
@@ -80,11 +80,16 @@ export class Screen {
   /** Like `until`, but not having it is an answer too. */
   async perhaps(probe: () => Promise<boolean>, limit: number): Promise<boolean> {
     const deadline = performance.now() + limit;
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       if (await probe().catch(() => false)) return true;
       if (performance.now() > deadline) return false;
-      await this.page.waitForTimeout(30);
+      await this.#pause(tries);
     }
+  }
+
+  /** Longer from try to try: a question to the page keeps the very machine busy whose work is waited for. */
+  #pause(tries: number): Promise<void> {
+    return this.page.waitForTimeout(Math.min(30 * 1.2 ** tries, 300));
   }
 
   /** An error that tells a person, who was not there, what was on the screen. */
