@@ -38,6 +38,14 @@ const CHECKS: readonly (readonly [string, ...string[]])[] = [
   ['prettier', '--check', '.', '--log-level', 'warn'],
 ];
 
+/**
+ * For `--long` alone: tests of what the other tests are made with, for when it breaks, they do; and of the longer waits,
+ * which the editor's tests ask for as a person does.
+ */
+const ONLY_LONG = ['test/machines/lab.test.ts', 'test/editor/harness.test.ts', 'test/integration/patience.test.ts'].map(
+  (file) => path.normalize(file),
+);
+
 const parts: readonly Part[] = [
   { name: 'check', needsSetUp: false, run: check },
   { name: 'unit', needsSetUp: false, run: () => runTests(testFiles('test/unit'), 2) },
@@ -50,6 +58,9 @@ const parts: readonly Part[] = [
   { name: 'editor', needsSetUp: true, run: () => runTests(testFiles('test/editor'), 2) },
 ];
 
+/** Whether `--long` is given. */
+let isLong = false;
+
 /** The engine that the machines run on; kept up from the first part that needs it to the end. */
 let engine: Engine | undefined;
 
@@ -60,13 +71,8 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals: wanted } = parseArgs({
-    options: { long: { type: 'boolean' } },
-    allowPositionals: true,
-  });
-  if (values.long === true) {
-    process.env[LONG] = '';
-  }
+  const { values, positionals: wanted } = parseArgs({ options: { long: { type: 'boolean' } }, allowPositionals: true });
+  isLong = values.long === true;
   const unknown = wanted.filter((name) => !parts.some((part) => part.name === name));
   if (unknown.length > 0) {
     console.error(`No such part: ${unknown.join(', ')}. There are ${parts.map((part) => part.name).join(', ')}.`);
@@ -129,11 +135,13 @@ async function check(): Promise<Count> {
 
 /** The largest first, which take longest: one that is begun last keeps everything waiting. */
 function testFiles(...folders: readonly string[]): string[] {
-  const files = folders.flatMap((folder) =>
-    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
-      .map((file) => path.join(folder, file)),
-  );
+  const files = folders
+    .flatMap((folder) =>
+      readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
+        .map((file) => path.join(folder, file)),
+    )
+    .filter((file) => isLong || !ONLY_LONG.includes(file));
   const bytes = new Map(files.map((file) => [file, statSync(path.join(root, file)).size]));
   return files.sort((a, b) => (bytes.get(b) ?? 0) - (bytes.get(a) ?? 0) || a.localeCompare(b));
 }
@@ -170,7 +178,11 @@ async function mustRun(what: string, program: string, args: readonly string[]): 
 
 function execute(program: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, ...(engine !== undefined && { DOCKER_HOST: `unix://${engine.socketPath}` }) };
+    const env = {
+      ...process.env,
+      ...(isLong && { [LONG]: '' }),
+      ...(engine !== undefined && { DOCKER_HOST: `unix://${engine.socketPath}` }),
+    };
     const { signal } = interrupted;
     const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], signal });
     child.on('error', reject);

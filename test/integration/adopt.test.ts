@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { HostState } from '../../src/model';
+import { longTest } from '../long';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic } from '../machines/traffic';
@@ -111,7 +112,7 @@ test('the adopted slot stays down after a reboot, and the new one comes up', asy
   assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE exited', 'uptimer_GREEN running']);
 });
 
-test('a file by hand that leads to two services is taken over by neither, until each has its own', async () => {
+longTest('a file by hand that leads to two services is taken over by neither, until each has its own', async () => {
   const server = (name: string): string =>
     `server { listen 80; server_name ${name}.example; location / { proxy_pass http://${name}_BLUE:8080; } }\n`;
   for (const name of ['shop', 'blog']) {

@@ -68,7 +68,7 @@ function spec(name: string, more: Partial<ContainerSpec> = {}): ContainerSpec {
   return { name, image: tinyImage, labels: {}, env: {}, volumes: [], network: 'none', restart: 'no', ...more };
 }
 
-for (const version of someOf(['20.10', '26.1', '28.5'] as const, (it) => it !== '26.1')) {
+for (const version of someOf(['20.10', '26.1', '28.5'] as const, (it) => it === '28.5')) {
   describe(`Docker ${version} through SSH`, () => {
     let host: Host;
     let remote: RemoteEngine;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostState, Stage } from '../../src/model';
+import { longTest } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -102,7 +103,7 @@ describe('what is still open after drain.timeout', () => {
     assert.deepEqual(await containers(host), ['reverse-proxy running', 'uptimer_BLUE running', 'uptimer_GREEN exited']);
   });
 
-  test('leave: the old slot runs on for it, and the next deployment stops it', async () => {
+  longTest('leave: the old slot runs on for it, and the next deployment stops it', async () => {
     const { stdout } = await deployBeside('leave');
     assert.match(stdout, /uptimer_BLUE runs on for 1 connection\. The next deployment stops it\./);
     assert.equal(await socket.ask('still there?', 5_000), 'still there?');
@@ -134,7 +135,7 @@ describe('what is still open after drain.timeout', () => {
     assert.match(await host.mustExec('docker logs uptimer_BLUE'), /stops, 0 requests open/);
   });
 
-  test('wait, and cancelled: the next deployment waits until the timeout, not until it has ended', async () => {
+  longTest('wait, and cancelled: the next deployment waits until the timeout, not until it has ended', async () => {
     socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);
     const drain = { timeout: '2s', atTimeout: 'wait' };
     const cancelled = await deploy(drain, { drain: (kill) => kill('SIGINT') });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { DrillReport } from '../../src/engine/drill';
+import { longTest } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -62,7 +63,7 @@ test('a host in good order: everything comes back, after a reboot and after a po
   assert.match(text, /If this host restarts now, every service comes back\./);
 });
 
-test('a live slot without a restart policy does not come back, and repair starts it', async () => {
+longTest('a live slot without a restart policy does not come back, and repair starts it', async () => {
   await host.mustExec('docker update --restart=no shop_GREEN');
   const { code, report } = await drill();
   assert.equal(code, 1);

@@ -222,6 +222,8 @@ describe('a host that cannot be used', () => {
 test('the connection breaks during the probe: a named state, and the next deployment cleans up', async () => {
   const other = await (await lab.host({ engine: '26.1', name: 'far' })).dockerReady();
   try {
+    await other.load(proxyImage);
+    await other.load(pythonImage);
     const run = (options: Parameters<typeof runCli>[2]): Promise<CliOutcome> =>
       runCli(lab, ['deploy', '--host', other.name, '--json'], { cwd: uptimer.folder, ...options });
     assert.equal((await run({})).code, 0);
@@ -361,7 +363,7 @@ describe('two deployments at the same time', () => {
     }
   });
 
-  test('the lock of a deployment that was killed is taken over', async () => {
+  longTest('the lock of a deployment that was killed is taken over', async () => {
     const app = copyApp('uptimer', 'killed');
     app.write('bluegreen.json', '{ "services": { "killed": { "route": "killed.example" } } }');
     try {
@@ -414,7 +416,7 @@ describe('Ctrl-C', () => {
     });
   }
 
-  test('at retire: the new version is live, which is said, and the next deployment finishes', async () => {
+  longTest('at retire: the new version is live, which is said, and the next deployment finishes', async () => {
     const { code, result, stdout } = await runCli(lab, ['deploy', '--host', host.name, '--json'], {
       cwd: app.folder,
       onEvent: (event, kill) => {

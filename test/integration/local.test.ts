@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import packageJson from '../../package.json';
+import { longTest } from '../long';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
 import { type CliOutcome, runCli } from './cli';
@@ -106,7 +107,7 @@ test('two releases go live on this machine; nothing is sent, nothing is lost', a
   await assertNothingLeft(host);
 });
 
-test('images of releases beyond the last three are removed, and no others', async () => {
+longTest('images of releases beyond the last three are removed, and no others', async () => {
   for (const version of ['3', '4', '5']) {
     app.setVersion(version);
     assert.equal((await deploy()).code, 0);

@@ -68,7 +68,8 @@ for (const engine of someOf(['20.10', '28.5'] as const, (it) => it === '20.10'))
     for (const [code, howItCameAbout] of STATES.filter(([, , only = engine]) => only === engine)) {
       test(`${code}: ${howItCameAbout.replace(/\s+/g, ' ')}`, async () => {
         await host.mustExec(howItCameAbout);
-        assert.ok((await codes()).includes(code), (await codes()).join());
+        const named = await codes();
+        assert.ok(named.includes(code), named.join());
         const repair = await run('repair');
         assert.equal(repair.code, 0, repair.stdout + repair.stderr);
         assert.deepEqual(await codes(), []);

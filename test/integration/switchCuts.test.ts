@@ -159,7 +159,7 @@ describe('on a host that is well', () => {
     });
   }
 
-  test('a switch whose deployer died gives up its turn before anybody may take its lock over', async () => {
+  longTest('a switch whose deployer died gives up its turn before anybody may take its lock over', async () => {
     const before = await served(host);
     await deploy(host, {
       probe: () => holdTurn(host),
