@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { DrillReport } from '../../src/engine/drill';
 import type { HostState } from '../../src/model';
-import { someOf } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -53,11 +52,10 @@ test('the first deployment on a fresh host: it reloads nginx before that has wri
 });
 
 test('both slots up: it removes GREEN, whichever is live', async () => {
-  const releases = [
+  for (const [version, idle] of [
     ['2', 'GREEN'],
     ['3', 'BLUE'],
-  ] as const;
-  for (const [version, idle] of someOf(releases, ([it]) => it === '2')) {
+  ] as const) {
     // (The first time there is none yet.)
     await host.exec(`docker start shop_${idle}`);
     const traffic = Traffic.start({ url: `${host.url}/` });

@@ -114,7 +114,6 @@ const groups: readonly {
         happen: ({ host }) => host.fillDisk(0),
         over: ({ host }) => host.freeDisk(),
         fails: { code: 7, says: /^The disk of \S+ is full\.$/ },
-        enough: true,
       },
     ],
   },

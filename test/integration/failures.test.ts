@@ -293,6 +293,8 @@ describe('wrong use', () => {
     const other = await (await lab.host({ engine: '26.1', name: 'busy' })).dockerReady();
     try {
       await other.load('blue-green-test/tiny:1');
+      await other.load(proxyImage);
+      await other.load(pythonImage);
       await other.mustExec('docker run -d --name squatter -p 80:8080 blue-green-test/tiny:1');
       const { code, result } = await runCli(lab, ['deploy', '--host', other.name, '--json'], {
         cwd: uptimer.folder,

@@ -151,7 +151,7 @@ describe('settings of the probe', () => {
     assert.equal(head.code, 0, head.stdout);
   });
 
-  test('a slot that listens late is not waited for longer than it needs', async () => {
+  longTest('a slot that listens late is not waited for longer than it needs', async () => {
     const { code, stdout, events } = await deploy('late-port', { attempts: 2, interval: '1h' });
     assert.equal(code, 0, stdout);
     const refused = events.filter((event) => event.type === 'probe' && !event.probe.ok).length;

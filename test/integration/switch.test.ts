@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import type { HostState } from '../../src/model';
 import { benchOurs } from '../bench/switch/ours';
 import { describeBench } from '../bench/switch/report';
+import { longTest } from '../long';
 import type { Host } from '../machines/host';
 import { proxyImage, pythonImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
@@ -23,6 +24,7 @@ before(async () => {
   await lab.images(proxyImage, tinyImage, pythonImage);
   host = await (await lab.host({ engine: '28.5' })).dockerReady();
   await host.load(proxyImage);
+  await host.load(pythonImage);
   app = copyApp('instant', 'shop');
   app.write('bluegreen.json', '{ "services": { "shop": { "route": "shop.example", "retire": { "keepImages": 1 } } } }');
   for (const version of ['1', '2', '3', '4']) {
@@ -163,31 +165,35 @@ test('after the proxy was removed by hand, a deployment makes it again and retir
   assert.deepEqual(shop.slots.map(({ state }) => state).sort(), ['exited', 'running']);
 });
 
-test('while the live slot is down, the other one is gone back to, and is the one that a deployment fills', async () => {
-  const stopBlue = async (): Promise<void> => {
-    await run('switch', 'shop', '--slot', 'BLUE');
-    await host.mustExec('docker stop -t 0 shop_BLUE');
-  };
-  await stopBlue();
-  const back = await run('rollback', 'shop');
-  assert.equal(back.code, 0, back.stdout);
-  assert.equal(back.result?.live, 'GREEN');
-  await stopBlue();
-  app.setVersion('7');
-  const { code, result, stdout } = await run('deploy', 'shop');
-  assert.equal(code, 0, stdout);
-  assert.equal(result?.live, 'GREEN');
-  assert.equal(await served(), '7');
-});
+longTest(
+  'while the live slot is down, the other one is gone back to, and is the one that a deployment fills',
+  async () => {
+    const stopBlue = async (): Promise<void> => {
+      await run('switch', 'shop', '--slot', 'BLUE');
+      await host.mustExec('docker stop -t 0 shop_BLUE');
+    };
+    await stopBlue();
+    const back = await run('rollback', 'shop');
+    assert.equal(back.code, 0, back.stdout);
+    assert.equal(back.result?.live, 'GREEN');
+    await stopBlue();
+    app.setVersion('7');
+    const { code, result, stdout } = await run('deploy', 'shop');
+    assert.equal(code, 0, stdout);
+    assert.equal(result?.live, 'GREEN');
+    assert.equal(await served(), '7');
+  },
+);
 
 test('nothing is removed while the proxy, which keeps the nginx files, does not run', async () => {
+  const before = await served();
   await host.mustExec('docker stop -t 0 reverse-proxy');
   const { code, stdout } = await run('remove', 'shop', '--yes');
   assert.equal(code, 2, stdout);
   assert.match(stdout, /proxy on .* is exited/);
   const { code: repaired, stdout: said } = await run('repair');
   assert.equal(repaired, 0, said);
-  assert.equal(await served(), '7');
+  assert.equal(await served(), before);
 });
 
 test('the bench of the switch, in short: no request of any kind is lost', async () => {
