@@ -70,7 +70,7 @@ class States {
     rmSync(path.join(app.folder, 'bluegreen.json'));
     await this.production.serve('BLUE');
     const socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);
-    await this.begin('3', { drain: { timeout: '50s' } });
+    await this.begin('3', { drain: { timeout: '100s' } });
     await this.editor.webview(/Read the plan/, DEPLOYED);
     await this.take('plan');
     await this.approve();
