@@ -20,7 +20,25 @@ interface Recipe {
   readonly suite: Suite;
   /** The official image that serves as well where a registry answers. */
   readonly official?: string;
+  /** Whether it is to be as small as official images are: its Dockerfile removes what UNUSED names. */
+  readonly small?: true;
 }
+
+/** What a proxy or a service has no use for in Debian: package manager, perl, terminals. */
+const unused = [
+  ...['/var/lib/apt', '/var/lib/dpkg', '/var/cache/*', '/usr/bin/apt*', '/usr/bin/dpkg*', '/usr/bin/perl*'],
+  ...[
+    '/usr/lib/*/perl*',
+    '/usr/share/perl*',
+    '/usr/lib/apt',
+    '/usr/lib/dpkg',
+    '/usr/lib/*/libapt*',
+    '/usr/lib/*/gconv',
+  ],
+  ...['/usr/lib/terminfo', '/usr/share/terminfo', '/usr/share/zoneinfo', '/usr/share/keyrings'],
+  ...['/usr/lib/*/libstdc++*', '/usr/lib/systemd'],
+  ...['/usr/sbin/e2*', '/usr/sbin/mke2fs', '/usr/sbin/fsck*', '/usr/sbin/debugfs'],
+];
 
 const suiteOf: Record<DockerVersion, Suite> = { '20.10': 'bookworm', '26.1': 'trixie', '28.5': 'forky' };
 
@@ -44,11 +62,11 @@ const recipes: Record<string, Recipe> = {
   [hostImage('20.10')]: { folder: 'host', suite: suiteOf['20.10'] },
   [hostImage('26.1')]: { folder: 'host', suite: suiteOf['26.1'] },
   [hostImage('28.5')]: { folder: 'host', suite: suiteOf['28.5'] },
-  [proxyImage]: { folder: 'nginx', suite: 'forky', official: proxyImage },
-  [oldProxyImages[0]]: { folder: 'nginx', suite: 'bookworm', official: 'nginx:1.22-alpine' },
-  [oldProxyImages[1]]: { folder: 'nginx', suite: 'trixie', official: 'nginx:1.26-alpine' },
+  [proxyImage]: { folder: 'nginx', suite: 'forky', official: proxyImage, small: true },
+  [oldProxyImages[0]]: { folder: 'nginx', suite: 'bookworm', official: 'nginx:1.22-alpine', small: true },
+  [oldProxyImages[1]]: { folder: 'nginx', suite: 'trixie', official: 'nginx:1.26-alpine', small: true },
   [busyboxProxyImage]: { folder: 'nginx-busybox', suite: 'forky' },
-  [pythonImage]: { folder: 'python', suite: 'trixie', official: pythonImage },
+  [pythonImage]: { folder: 'python', suite: 'trixie', official: pythonImage, small: true },
   [tinyImage]: { folder: 'tiny', suite: 'bookworm' },
 };
 
@@ -89,9 +107,13 @@ async function isCurrent(engine: Engine, name: string): Promise<boolean> {
 
 /** Changes whenever the image has to be made anew. */
 function fingerprint(recipe: Recipe): string {
-  const hash = createHash('sha256').update(recipe.suite);
+  const hash = createHash('sha256').update(Object.values(buildArgs(recipe)).join('\0'));
   for (const file of filesOf(recipe)) hash.update(`\0${file}\0`).update(readFileSync(join(contextOf(recipe), file)));
   return hash.digest('hex').slice(0, 16);
+}
+
+function buildArgs({ suite, small }: Recipe): Record<string, string> {
+  return { SUITE: suite, ...(small === true && { UNUSED: unused.join(' ') }) };
 }
 
 function contextOf(recipe: Recipe): string {
@@ -116,7 +138,7 @@ async function make(engine: Engine, name: string, recipe: Recipe, log: Log): Pro
       { context: contextOf(recipe), src: filesOf(recipe) },
       {
         t: name,
-        buildargs: { SUITE: recipe.suite },
+        buildargs: buildArgs(recipe),
         labels: { [imageLabel]: fingerprint(recipe) },
         pull: false,
         forcerm: true,
