@@ -8,7 +8,7 @@ import { busyboxProxyImage, oldProxyImages, tinyImage } from '../machines/images
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
-import { type App, assertNothingLeft, copyApp, get } from './fixtures';
+import { type App, assertNothingLeft, copyApp } from './fixtures';
 
 const IMAGES = [...oldProxyImages, busyboxProxyImage];
 
@@ -32,7 +32,8 @@ function run(...args: string[]): Promise<CliOutcome> {
 }
 
 async function served(): Promise<string> {
-  return (await get(host, '/', { host: 'www.shop.example' })).text.trim();
+  // (fetch does not let a Host header through.)
+  return (await host.mustExec("curl -s -m 5 -H 'Host: www.shop.example' http://127.0.0.1/")).trim();
 }
 
 // What 1.26 does not have, 1.22 does not have either.
@@ -43,6 +44,9 @@ for (const image of someOf(IMAGES, (it) => it === oldProxyImages[0])) {
     const service = { route: '*.shop.example', proxy: { image } };
     app.write('bluegreen.json', JSON.stringify({ services: { shop: service } }));
     await deploy('1');
+    // The first of the servers, which gets what no other one claims.
+    await host.mustExec(`docker exec reverse-proxy sh -c "
+      echo 'server { listen 80; server_name elsewhere.example; return 421; }' > /etc/nginx/conf.d/000-own.conf; nginx -s reload"`);
     const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'www.shop.example' });
     try {
       await deploy('2');
