@@ -2,6 +2,7 @@ import type { ContainerDetails } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
 import type { DeployEvent, Emit, Plan, ServiceConfig, SlotName, Stage, StageStatus } from '../model';
 import { NO_TRAFFIC, toDeployError } from '../model';
+import type { ProxyView } from '../nginx/proxy';
 import type { Host } from './host';
 import type { Lock } from './lock';
 import type { HostView, ServiceView } from './observe';
@@ -122,8 +123,9 @@ export interface ReadyProxy {
   readonly id: string;
   readonly address: string;
   readonly publish: number;
-  readonly nginxVersion: string;
   readonly client: 'curl' | 'wget';
+  /** What nginx served when it had become ready, the run's service among it. */
+  readonly seen: ProxyView;
 }
 
 /** A slot's container that runs and is to become, or was, live. */

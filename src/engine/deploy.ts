@@ -86,7 +86,7 @@ export function deploy(request: DeployRequest, emit: Emit, signal: AbortSignal):
       return proxyStage(run, build);
     });
     const { filled, view } = await run.during('start', async () => {
-      const settled = await settle(run, proxy);
+      const settled = await settle(run, proxy, proxy.seen);
       run.live = settled.live;
       return { filled: await startStage(run, proxy, plan, built, settled), view: settled };
     });

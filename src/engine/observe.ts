@@ -139,19 +139,27 @@ async function viewService(
   return { service, slots, aside, served, live };
 }
 
+/** One service behind a proxy that was looked at just now. */
+export async function viewBehind(
+  engine: DockerEngine,
+  nginx: ProxyView,
+  service: string,
+  signal: AbortSignal,
+): Promise<ServiceView> {
+  return viewService(engine, service, await containerNames(engine, signal), nginx, signal);
+}
+
 /** A service's containers alone: nginx is not asked. */
 export async function viewSlots(
   engine: DockerEngine,
   service: string,
   signal: AbortSignal,
 ): Promise<Pick<ServiceView, 'slots' | 'aside'>> {
-  const containers = await listContainers(engine, {}, signal);
-  return inspectSlots(
-    engine,
-    service,
-    containers.map(({ name }) => name),
-    signal,
-  );
+  return inspectSlots(engine, service, await containerNames(engine, signal), signal);
+}
+
+async function containerNames(engine: DockerEngine, signal: AbortSignal): Promise<string[]> {
+  return (await listContainers(engine, {}, signal)).map(({ name }) => name);
 }
 
 /** `names` are those of all containers on the host. */

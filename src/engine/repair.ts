@@ -14,7 +14,7 @@ import {
   type ServiceState,
   toDeployError,
 } from '../model';
-import { namesFileOf, readConf, SETTINGS_FILE } from '../nginx/conf';
+import { namesFileOf, readConf } from '../nginx/conf';
 import { cleanProxy, confOf, examineProxy, lookAtProxy, missingFile, sharedByHand, tlsInTheWay } from '../nginx/proxy';
 import { type ReadyProxy, Run } from './context';
 import { entries } from './findings';
@@ -22,7 +22,7 @@ import { type Host, noSuchService } from './host';
 import { newDeploymentId } from './identity';
 import { type OnLockNote, withLock } from './lock';
 import { observeHost } from './hostState';
-import { findTemporaryImages, type ServiceView, viewHost } from './observe';
+import { findTemporaryImages, type ServiceView, viewBehind, viewHost } from './observe';
 import { mendStoppedProxy, slotToServe } from './mend';
 import { bareService, serviceFromContainer } from './release';
 import { settle, viewService } from './settle';
@@ -133,7 +133,7 @@ async function cleanShared(
   const found = before.findings.find(({ code }) => code === 'switch-files');
   const { proxy } = await viewHost(engine, signal);
   if (found !== undefined && proxy?.state === 'running') {
-    await cleanProxy(engine, proxy.id, SETTINGS_FILE, signal);
+    await cleanProxy(engine, proxy.id, undefined, signal);
     note(t('Removed what a switch that was cut had left.'));
   }
 }
@@ -166,12 +166,12 @@ async function repairService(
     describeFrom(run, await viewService(run));
     await mendStoppedProxy(run);
     const proxy = await proxyStage(run, host.engine);
-    const view = await viewService(run);
+    const view = await viewBehind(run.engine, proxy.seen, service, run.signal);
     describeFrom(run, view);
     await connectSlots(run, view);
     await serve(run, proxy, view, note);
     await run.mustHoldLock();
-    const settled = await settle(run, proxy);
+    const settled = await settle(run, proxy, await lookAtProxy(run.engine, proxy.id, [service], run.signal));
     const live = settled.live === undefined ? undefined : settled.slots[settled.live];
     if (live !== undefined && live.restart !== 'unless-stopped' && live.restart !== 'always') {
       await run.mustHoldLock();
@@ -208,7 +208,7 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
   if (view.served?.slot === slot && isUp && (await isOnDisk(run, proxy, view))) {
     return;
   }
-  const nginx = await lookAtProxy(run.engine, proxy.id, [], run.signal);
+  const nginx = proxy.seen;
   const names = readConf(confOf(nginx, view.service)?.text ?? '').find((it) => it.service === view.service);
   // A file that may not be replaced, for what else it serves, stays as it is as long as it names the slot.
   const mayNotBeReplaced = (tlsInTheWay(nginx, view.service) ?? sharedByHand(nginx, view.service)) !== undefined;
@@ -230,15 +230,12 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
 
 /** True when the file on disk names what the workers serve, and nginx would take it at its next start. */
 async function isOnDisk(run: Run, proxy: ReadyProxy, { service, served }: ServiceView): Promise<boolean> {
-  const [nginx, { refusal }] = await Promise.all([
-    lookAtProxy(run.engine, proxy.id, [service], run.signal),
-    examineProxy(run.engine, proxy.id, run.signal),
-  ]);
-  const conf = confOf(nginx, service);
+  const { refusal } = await examineProxy(run.engine, proxy.id, run.signal);
+  const conf = confOf(proxy.seen, service);
   const says = conf && readConf(conf.text).find((it) => it.service === service);
   return (
     says !== undefined &&
-    missingFile(nginx, service) === undefined &&
+    missingFile(proxy.seen, service) === undefined &&
     says.slot === served?.slot &&
     says.deployment === served.deployment &&
     !(refusal !== undefined && (refusal.includes(`${conf?.path}:`) || namesFileOf(service, refusal)))

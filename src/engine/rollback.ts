@@ -61,7 +61,7 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
       return proxyStage(run, host.engine);
     });
     const { filled, view } = await run.during('start', async () => {
-      const settled = await settle(run, proxy);
+      const settled = await settle(run, proxy, proxy.seen);
       const kept = slotToSwitchTo(run, settled, request.to);
       run.live = settled.live;
       return { filled: await startKept(run, kept), view: settled };

@@ -2,11 +2,10 @@ import { type ContainerDetails, removeContainer, renameContainer, stopContainer 
 import { removeImage } from '../docker/images';
 import { t } from '../l10n';
 import { DeployError, slotContainer, type SlotName } from '../model';
-import { confPath } from '../nginx/conf';
-import { cleanProxy } from '../nginx/proxy';
+import type { ProxyView } from '../nginx/proxy';
 import type { ReadyProxy, Run } from './context';
 import { entries, isKeptRunning, isLeftOpen } from './findings';
-import { findTemporaryImages, isCandidate, lookContainer, type ServiceView, viewHost } from './observe';
+import { findTemporaryImages, isCandidate, lookContainer, type ServiceView, viewBehind, viewHost } from './observe';
 import { drainSlot, untilTimeout } from './stages/drain';
 
 /** Seconds for a container that nobody has ever been sent to. */
@@ -15,26 +14,26 @@ const CANDIDATE_GRACE_SECONDS = 2;
 /**
  * Ends what an interrupted run left of a service: a container that never went live goes, what stood aside for it comes
  * back, an old slot that was to be retired is drained and stopped. The live slot is not touched. Only for whoever holds
- * the lock. Returns the service as it is then. Throws `nginx-refused` when a switch is under way that does not end.
+ * the lock. `nginx` is what the proxy serves now that no switch of the service is under way: that of a deployment that was
+ * killed goes on by itself. Returns the service as it is then.
  */
-export async function settle(run: Run, proxy: ReadyProxy): Promise<ServiceView> {
+export async function settle(run: Run, proxy: ReadyProxy, nginx: ProxyView): Promise<ServiceView> {
   const { engine, signal } = run;
+  const look = (): Promise<ServiceView> => viewBehind(engine, nginx, run.service.name, signal);
   await Promise.all([
-    cleanProxy(engine, proxy.id, confPath(run.service.name), signal),
     removeTemporaryImages(run),
     removeContainer(engine, lookContainer(run.service.name), { force: true }, signal),
   ]);
-  // Looked at afterwards: the switch of a deployment that was killed went on by itself until now.
-  let view = await viewService(run);
+  let view = await look();
   for (const [slot, container] of entries(view.slots)) {
     if (isCandidate(view, slot)) {
       await removeCandidate(run, container);
-      view = await viewService(run);
+      view = await look();
     }
   }
   for (const [slot, aside] of entries(view.aside)) {
     await settleAside(run, view, slot, aside);
-    view = await viewService(run);
+    view = await look();
   }
   for (const [slot, container] of entries(view.slots)) {
     if (view.live !== undefined && slot !== view.live && container.running && !isKeptRunning(view)) {
@@ -48,7 +47,7 @@ export async function settle(run: Run, proxy: ReadyProxy): Promise<ServiceView> 
       );
       await drainSlot(run, proxy, container, () => undefined, signal, untilTimeout(run.service));
       await stopContainer(engine, container.id, run.service.retire.graceSeconds, signal);
-      view = await viewService(run);
+      view = await look();
     }
   }
   return view;

@@ -33,6 +33,8 @@ import { CLEAN_SCRIPT, DRAIN_SCRIPT, EXAMINE_SCRIPT, LOOK_SCRIPT, READY_SCRIPT, 
 
 /** Limit for one look into the proxy, in milliseconds. */
 const LOOK_LIMIT_MS = 20_000;
+/** Milliseconds between two looks of one question how far a slot is drained. */
+const DRAIN_LOOK_EVERY_MS = 250;
 /** Limit for one proof that the workers took a configuration over, in seconds. */
 const PROOF_SECONDS = 15;
 /**
@@ -75,7 +77,11 @@ export async function lookAtProxy(
   services: readonly string[],
   signal: AbortSignal,
 ): Promise<ProxyView> {
-  const parts = await askInParts(engine, proxy, LOOK_SCRIPT, { BG_HOSTS: services.map(markerHost).join(' ') }, signal);
+  const env = { BG_HOSTS: services.map(markerHost).join(' ') };
+  return viewOf(await askInParts(engine, proxy, LOOK_SCRIPT, env, LOOK_LIMIT_MS, signal));
+}
+
+function viewOf(parts: readonly Part[]): ProxyView {
   const confs: ConfFile[] = [];
   const routes: ConfFile[] = [];
   const answers = new Map<string, ConfSummary>();
@@ -124,7 +130,10 @@ export async function examineProxy(
   signal: AbortSignal,
 ): Promise<ProxyExamination> {
   const parts = new Map(
-    (await askInParts(engine, proxy, EXAMINE_SCRIPT, {}, signal)).map(({ name, text }) => [name, text.trim()]),
+    (await askInParts(engine, proxy, EXAMINE_SCRIPT, {}, LOOK_LIMIT_MS, signal)).map(({ name, text }) => [
+      name,
+      text.trim(),
+    ]),
   );
   const free = parts.get('free') ?? '';
   return {
@@ -135,23 +144,26 @@ export async function examineProxy(
 }
 
 /**
- * Waits for a switch that is under way, of whatever service, and removes what interrupted ones left. `confPathOfService`
- * is the file of the service whose lock the caller holds. Throws `nginx-refused` when that switch does not end.
+ * Waits for a switch that is under way, of whatever service, removes what interrupted ones left, and looks at the proxy
+ * as it is then, with one exec. `service` is the one whose lock the caller holds, if any. Throws `nginx-refused` when
+ * that switch does not end.
  */
 export async function cleanProxy(
   engine: DockerEngine,
   proxy: string,
-  confPathOfService: string,
+  service: string | undefined,
   signal: AbortSignal,
-): Promise<void> {
-  const { stdout } = await runInProxy(engine, proxy, CLEAN_SCRIPT, {
-    env: { BG_CONF: confPathOfService, BG_WAIT: String(SWITCH_SECONDS) },
-    timeoutMs: LOOK_LIMIT_MS + SWITCH_SECONDS * 1_000,
-    signal,
-  });
-  if (stdout.startsWith('busy')) {
+): Promise<ProxyView> {
+  const env = {
+    BG_CONF: service === undefined ? SETTINGS_FILE : confPath(service),
+    BG_HOSTS: service === undefined ? '' : markerHost(service),
+    BG_WAIT: String(SWITCH_SECONDS),
+  };
+  const parts = await askInParts(engine, proxy, CLEAN_SCRIPT, env, LOOK_LIMIT_MS + SWITCH_SECONDS * 1_000, signal);
+  if (parts.some(({ name }) => name === 'busy')) {
     throw switchIsBusy();
   }
+  return viewOf(parts);
 }
 
 /** Another switch does not end, or the host is too slow for ours. `said`: what the script said. */
@@ -208,12 +220,13 @@ async function askInParts(
   proxy: string,
   script: string,
   env: Readonly<Record<string, string>>,
+  timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Part[]> {
   const mark = `part-${randomBytes(8).toString('hex')}`;
   const { stdout, stderr } = await runInProxy(engine, proxy, script, {
     env: { ...env, BG_MARK: mark },
-    timeoutMs: LOOK_LIMIT_MS,
+    timeoutMs,
     signal,
   });
   const parts = stdout
@@ -494,16 +507,30 @@ export function parseVerdict(stdout: string, stderr: string): SwitchVerdict {
   }
 }
 
-/** Workers that are shutting down, and connections from the proxy to a slot's address (IPv4). */
+/** What a slot is still used by: old workers of nginx, and connections from the proxy. */
+export interface Draining {
+  readonly leavingWorkers: number;
+  readonly connections: number;
+}
+
+/**
+ * Counts the workers that are shutting down, and the connections from the proxy to a slot's address (IPv4). Answers as
+ * soon as there are none, and else after `waitMs` (0: at once).
+ */
 export async function countDraining(
   engine: DockerEngine,
   proxy: string,
   address: string,
+  waitMs: number,
   signal: AbortSignal,
-): Promise<{ leavingWorkers: number; connections: number }> {
+): Promise<Draining> {
   const { stdout, stderr } = await runInProxy(engine, proxy, DRAIN_SCRIPT, {
-    env: { BG_PEER: procNetAddress(address) },
-    timeoutMs: LOOK_LIMIT_MS,
+    env: {
+      BG_PEER: procNetAddress(address),
+      BG_LOOKS: String(1 + Math.ceil(waitMs / DRAIN_LOOK_EVERY_MS)),
+      BG_EVERY: String(DRAIN_LOOK_EVERY_MS / 1_000),
+    },
+    timeoutMs: LOOK_LIMIT_MS + waitMs,
     signal,
   });
   const read = (name: string): number => {

@@ -57,12 +57,13 @@ ask() {
 can_ask() { command -v curl >/dev/null 2>&1 || command -v wget >/dev/null 2>&1; }
 `;
 
-/**
- * Prints what the proxy is and serves, in parts that each begin with a line `$BG_MARK name argument`.
- * In: BG_MARK (a random line start), BG_HOSTS (marker host names, space separated).
- */
-export const LOOK_SCRIPT = `${FUNCTIONS}
+/** `part NAME ARGUMENT` begins a part of the output with a line that no file can hold by chance. In: BG_MARK. */
+const PART_FUNCTION = `
 part() { printf '\\n%s %s\\n' "$BG_MARK" "$*"; }
+`;
+
+/** In: BG_HOSTS (marker host names, space separated). */
+const LOOK = `
 part version; nginx -v 2>&1
 part client; if command -v curl >/dev/null 2>&1; then echo curl; elif command -v wget >/dev/null 2>&1; then echo wget; fi
 part active; workers active
@@ -79,6 +80,9 @@ part end
 exit 0
 `;
 
+/** Prints what the proxy is and serves, in parts. In: BG_MARK, BG_HOSTS. */
+export const LOOK_SCRIPT = `${FUNCTIONS}${PART_FUNCTION}${LOOK}`;
+
 /**
  * What a switch left whose container was stopped in the middle. `settled` waits up to $1 seconds for switches under way,
  * and sets `state`: quiet (none is, and none begins while this script runs), busy, or unknown where the image
@@ -86,7 +90,7 @@ exit 0
  * others that end so. `left_copies` prints working copies; where it is unknown whether a switch is under way, those that
  * are older than one takes.
  */
-const LEFT_FUNCTIONS = `${TIME_FUNCTIONS}
+const LEFT_FUNCTIONS = `
 settled() {
   state=unknown
   command -v flock >/dev/null 2>&1 || return 0
@@ -112,11 +116,10 @@ left_copies() {
 `;
 
 /**
- * Prints what only a status asks for, in parts as LOOK_SCRIPT does: what nginx says against its files on disk (nothing
- * when it takes them), what an interrupted switch left, and the free kilobytes of the disk.
+ * Prints what only a status asks for, in parts: what nginx says against its files on disk (nothing when it takes them),
+ * what an interrupted switch left, and the free kilobytes of the disk. In: BG_MARK.
  */
-export const EXAMINE_SCRIPT = `${LEFT_FUNCTIONS}
-part() { printf '\\n%s %s\\n' "$BG_MARK" "$*"; }
+export const EXAMINE_SCRIPT = `${TIME_FUNCTIONS}${PART_FUNCTION}${LEFT_FUNCTIONS}
 said=$(nginx -t 2>&1) || { part refusal; printf '%s\\n' "$said" | grep -F '[emerg]' || printf '%s\\n' "$said"; }
 settled 0
 part left; [ "$state" = busy ] || { left_files; left_copies; }
@@ -126,14 +129,15 @@ exit 0
 `;
 
 /**
- * Removes what EXAMINE_SCRIPT finds left, once no switch is under way: also one goes on whose deployment was killed.
- * In: BG_WAIT (seconds to wait for it), BG_CONF (the file of the caller's service, whose lock it holds: where the image
- * has no flock, nothing else is touched).
- * Out: the word \`busy\` when it did not end, and nothing was touched.
+ * Removes what EXAMINE_SCRIPT finds left, once no switch is under way (also one goes on whose deployment was killed), and
+ * looks then as LOOK_SCRIPT does.
+ * In: BG_MARK, BG_HOSTS, BG_WAIT (seconds to wait for it), BG_CONF (the file of the caller's service, whose lock it holds:
+ * where the image has no flock, nothing else is touched).
+ * Out: the parts of a look, or the part \`busy\` alone when it did not end, and nothing was touched.
  */
-export const CLEAN_SCRIPT = `${LEFT_FUNCTIONS}
+export const CLEAN_SCRIPT = `${FUNCTIONS}${PART_FUNCTION}${LEFT_FUNCTIONS}
 settled "$BG_WAIT"
-[ "$state" != busy ] || { echo busy; exit 0; }
+[ "$state" != busy ] || { part busy; part end; exit 0; }
 if [ "$state" = quiet ]; then
   files=$(left_files)
   printf '%s\\n' "$files" | while read -r f; do rm -f "$f"; done
@@ -141,8 +145,7 @@ else
   rm -f "$BG_CONF.candidate" "$BG_CONF.previous" "\${BG_CONF%.conf}"@*.candidate "\${BG_CONF%.conf}"@*.previous
 fi
 left_copies | while read -r f; do rm -rf "$f"; done
-exit 0
-`;
+${LOOK}`;
 
 /** Exits 0 once nginx's master runs and has at least one worker, 1 when that takes longer than BG_LIMIT seconds. */
 export const READY_SCRIPT = `${FUNCTIONS}
@@ -282,10 +285,19 @@ verdict broken
 
 /**
  * Prints \`leaving N\` (workers that are shutting down) and \`connections N\` (established connections from the proxy to
- * the old slot, whatever its port: the address is its own). In: BG_PEER, the address as /proc/net/tcp writes it
- * (hexadecimal, proc(5)).
+ * the old slot, whatever its port: the address is its own), as soon as both are 0, or else after a while: to begin a
+ * program in a container costs the host many times what a look costs that is repeated inside.
+ * In: BG_PEER, the address as /proc/net/tcp writes it (hexadecimal, proc(5)); BG_LOOKS, how many looks there may be;
+ * BG_EVERY, the seconds between two of them.
  */
 export const DRAIN_SCRIPT = `${FUNCTIONS}
-echo "leaving $(workers leaving | wc -l)"
-echo "connections $(awk -v peer="$BG_PEER:" 'index($3, peer) == 1 && $4 == "01"' /proc/net/tcp 2>/dev/null | wc -l)"
+while :; do
+  leaving=0; for w in $(workers leaving); do leaving=$((leaving + 1)); done
+  connections=$(awk -v peer="$BG_PEER:" 'index($3, peer) == 1 && $4 == "01" { n++ } END { print n + 0 }' /proc/net/tcp 2>/dev/null)
+  BG_LOOKS=$((BG_LOOKS - 1))
+  [ "$leaving \${connections:-0}" != "0 0" ] && [ "$BG_LOOKS" -gt 0 ] || break
+  sleep "$BG_EVERY"
+done
+echo "leaving $leaving"
+echo "connections \${connections:-0}"
 `;

@@ -29,7 +29,7 @@ let certificate: string;
 
 before(async () => {
   lab = await startLab();
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   await lab.images(...oldProxyImages, proxyImage, tinyImage);
   for (const image of [...oldProxyImages, proxyImage, tinyImage]) {
     await host.load(image);
@@ -117,7 +117,7 @@ for (const image of someOf([...oldProxyImages, proxyImage], (it) => it !== oldPr
       const isSaid = deployError('proxy', /did not answer/);
       await host.mustExec('docker stop -t 0 reverse-proxy');
       await assert.rejects(lookAtProxy(remote.engine, proxy, ['tiny'], noSignal), isSaid);
-      await assert.rejects(countDraining(remote.engine, proxy, '127.0.0.1', noSignal), isSaid);
+      await assert.rejects(countDraining(remote.engine, proxy, '127.0.0.1', 0, noSignal), isSaid);
       await startContainer(remote.engine, proxy, noSignal);
       await waitForWorkers(remote.engine, proxy, 20_000, noSignal);
       // Workers that stand still let each question wait for its limit.

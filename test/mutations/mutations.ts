@@ -113,7 +113,7 @@ export const mutations: readonly Mutation[] = [
   {
     stage: 'drain',
     what: 'does not wait',
-    search: 'if (connections === 0 && elapsed >= least) {',
+    search: 'if (connections === 0 && elapsed >= leastMs) {',
     replacement: 'if (true) {',
     guard: drainWaits,
   },

@@ -4,10 +4,11 @@ import { type DrainChoice, type DrainConfig, GATEWAY_NETWORK, type ServiceConfig
 import { KEEPALIVE_MINIMUM_MS } from '../../nginx/conf';
 import { countDraining } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
-import { pause } from '../wait';
 
-/** Milliseconds between two looks. */
-const LOOK_EVERY_MS = 250;
+/** Longest wait for one count, in milliseconds. Nothing open is counted at once. */
+const COUNT_EVERY_MS = 1_000;
+/** Milliseconds between two looks at what is left of the wait. */
+const LOOK_EVERY_MS = 100;
 /** The keep-alive minimum, and a margin on top of it so that nginx's own timer has surely fired. */
 const LEAST_MS = KEEPALIVE_MINIMUM_MS + 1_000;
 
@@ -56,8 +57,8 @@ export function drainStage(run: Run, proxy: ReadyProxy, slot: ContainerDetails, 
  * Waits until nothing uses a slot any more: either every old worker of nginx is gone, or no connection to the slot is
  * left and the time is over in which an old worker may still pass a request on (an old worker that another service's
  * WebSocket keeps alive does not hold this one up). At most as long as `limits` say, but never less than that time while
- * an old worker is there; what is open then is said. `limits` may change meanwhile. `onLook` is called at each look with
- * the milliseconds that are left.
+ * an old worker is there; what is open then is said. `limits` may change meanwhile. `onLook` is called again and again
+ * with the milliseconds that are left; what it throws ends the wait.
  */
 export async function drainSlot(
   run: Run,
@@ -72,28 +73,46 @@ export async function drainSlot(
     return { connections: 0 };
   }
   const begin = performance.now();
+  let leastMs = 0;
+  const leftMs = (): number => Math.max(limits.timeoutMs, leastMs) - (performance.now() - begin);
+  const looks = lookEvery(() => onLook(leftMs()));
+  const ended = AbortSignal.any([signal, looks.signal]);
   let isSaid = false;
-  for (;;) {
-    const { connections, leavingWorkers } = await countDraining(run.engine, proxy.id, address, signal);
-    const elapsed = performance.now() - begin;
-    run.emit({ type: 'drain', connections, oldWorkers: leavingWorkers });
-    const least = leavingWorkers === 0 ? 0 : LEAST_MS;
-    const left = Math.max(limits.timeoutMs, least) - elapsed;
-    onLook(left);
-    if (connections === 0 && elapsed >= least) {
-      return { connections };
-    }
-    if (left < 0) {
-      if (!isSaid) {
-        run.note(openText(slot.name, elapsed, connections, limits.atTimeout), 'warning');
-        isSaid = true;
-      }
-      if (limits.atTimeout !== 'wait' || elapsed > LONGEST_WAIT_MS) {
+  try {
+    for (let waitMs = 0; ; waitMs = COUNT_EVERY_MS) {
+      const { connections, leavingWorkers } = await countDraining(run.engine, proxy.id, address, waitMs, ended);
+      run.emit({ type: 'drain', connections, oldWorkers: leavingWorkers });
+      const elapsed = performance.now() - begin;
+      leastMs = leavingWorkers === 0 ? 0 : LEAST_MS;
+      if (connections === 0 && elapsed >= leastMs) {
         return { connections };
       }
+      if (leftMs() < 0) {
+        if (!isSaid) {
+          run.note(openText(slot.name, elapsed, connections, limits.atTimeout), 'warning');
+          isSaid = true;
+        }
+        if (limits.atTimeout !== 'wait' || elapsed > LONGEST_WAIT_MS) {
+          return { connections };
+        }
+      }
     }
-    await pause(LOOK_EVERY_MS, signal);
+  } finally {
+    looks.end();
   }
+}
+
+/** Calls `look` until the end. The signal is aborted with what it throws. */
+function lookEvery(look: () => void): { readonly signal: AbortSignal; end(): void } {
+  const control = new AbortController();
+  const timer = setInterval(() => {
+    try {
+      look();
+    } catch (error) {
+      control.abort(error);
+    }
+  }, LOOK_EVERY_MS);
+  return { signal: control.signal, end: () => clearInterval(timer) };
 }
 
 function openText(container: string, elapsedMs: number, connections: number, choice: DrainChoice): string {

@@ -18,7 +18,7 @@ import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, throwIfCancelled, toDeployError } from '../../model';
 import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
-import { lookAtProxy, type ProxyView, waitForWorkers } from '../../nginx/proxy';
+import { cleanProxy, type ProxyView, waitForWorkers } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
 import { pause } from '../wait';
 
@@ -28,8 +28,9 @@ const START_LIMIT_MS = 20_000;
 const CREATE_LIMIT_MS = 10_000;
 
 /**
- * Sees to it that network and proxy exist, run, and can be reloaded. Idempotent: what is there is used as it is, be it
- * ours or the article's. `builder` is asked for nginx's image when the host cannot pull it.
+ * Sees to it that network and proxy exist, run, and can be reloaded, and removes what a switch left that was cut.
+ * Idempotent: what is there is used as it is, be it ours or the article's. `builder` is asked for nginx's image when the
+ * host cannot pull it. Throws `nginx-refused` when a switch is under way that does not end.
  */
 export async function proxyStage(run: Run, builder: DockerEngine): Promise<ReadyProxy> {
   const { engine, signal } = run;
@@ -74,7 +75,7 @@ async function waitForProxy({ engine, signal }: Run): Promise<ContainerDetails |
 
 /** Starts a proxy that exists and makes it ready, if it isn't. */
 async function readyProxy(run: Run, found: ContainerDetails): Promise<ReadyProxy> {
-  const { engine, signal } = run;
+  const { engine, service, signal } = run;
   const { id } = found;
   if (found.state !== 'running') {
     await startProxy(run, id);
@@ -82,15 +83,28 @@ async function readyProxy(run: Run, found: ContainerDetails): Promise<ReadyProxy
   if (found.networks[GATEWAY_NETWORK] === undefined) {
     await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
   }
-  const seen = found.state === 'running' ? await lookAtProxy(engine, id, [], signal).catch(() => undefined) : undefined;
-  if (seen === undefined || seen.activeWorkers === 0) {
+  const seen = found.state === 'running' ? await cleanIfReady(run, id) : undefined;
+  if (seen === undefined) {
     await waitUntilReady(run, id);
   }
-  const view = seen ?? (await lookAtProxy(engine, id, [], signal));
+  const view = seen ?? (await cleanProxy(engine, id, service.name, signal));
   if (found.labels[LABEL.role] === 'proxy') {
     await removeStockWelcome(run, id, view);
   }
   return inspectReady(run, id, view);
+}
+
+/** A proxy that runs is perhaps just starting, or restarting: undefined then. */
+async function cleanIfReady({ engine, service, signal }: Run, id: string): Promise<ProxyView | undefined> {
+  try {
+    const seen = await cleanProxy(engine, id, service.name, signal);
+    return seen.activeWorkers === 0 ? undefined : seen;
+  } catch (error) {
+    if (toDeployError(error).code === 'nginx-refused') {
+      throw error;
+    }
+    return undefined;
+  }
 }
 
 /** Returns the id of the new container; undefined when another service's first deployment was faster. */
@@ -247,7 +261,7 @@ async function inspectReady(run: Run, id: string, view: ProxyView): Promise<Read
     );
   }
   const publish = publishedPort(run, details);
-  return { id, address, publish, nginxVersion: view.nginxVersion, client: view.client };
+  return { id, address, publish, client: view.client, seen: view };
 }
 
 function publishedPort(run: Run, proxy: ContainerDetails): number {

@@ -40,7 +40,7 @@ export async function switchStage(
     ...identity,
     port: filled.port,
     route: service.route,
-    nginxVersion: proxy.nginxVersion,
+    nginxVersion: view.nginxVersion,
   });
   mustKeepWhatIsByHand(view, service, filled.slot, files);
   const back = filesToRestore(view, files);
