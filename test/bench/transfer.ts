@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   try {
     await lab.images(pythonImage, tinyImage);
     const { node } = await installEditor();
-    const host = await (await lab.host({ engine: '28.5' })).dockerReady();
+    const host = await (await lab.host({ engine: '28.5', disk: 'lasting' })).dockerReady();
     const rows: Row[] = [];
     for (const builder of await builders(lab)) {
       const source = await connectLocalEngine(noSignal, { DOCKER_HOST: `unix://${builder.socketPath}` });
@@ -90,8 +90,9 @@ async function builders(lab: Lab): Promise<Builder[]> {
   if (!lab.engine.isPrivate) {
     return [own];
   }
-  const host = await (await lab.host({ engine: '28.5', name: 'builder' })).dockerReady();
-  await host.load(pythonImage);
+  const host = await (
+    await lab.host({ engine: '28.5', name: 'builder', prepared: true, disk: 'lasting' })
+  ).dockerReady();
   return [own, { name: 'Docker 28.5', socketPath: `${await host.proc('root')}/run/docker.sock`, host }];
 }
 

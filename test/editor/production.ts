@@ -3,7 +3,6 @@ import type { SlotName } from '../../src/model';
 import { type App, containers, copyApp, get } from '../integration/fixtures';
 import { runCli } from '../integration/cli';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { packExtension } from './package';
 import { startVsCode, type VsCode } from './vscode';
@@ -26,10 +25,7 @@ export class Production {
     const vsix = await packExtension();
     const lab = await startLab();
     try {
-      const host = await (await lab.host({ engine: '28.5', name: 'production' })).dockerReady();
-      await lab.images(proxyImage, pythonImage);
-      await host.load(proxyImage);
-      await host.load(pythonImage);
+      const host = await (await lab.host({ engine: '28.5', name: 'production', prepared: true })).dockerReady();
       const app = copyApp('uptimer', service);
       app.setVersion(VERSIONS.BLUE);
       const vscode = await startVsCode({

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Stage, STAGES } from '../../src/model';
 import { mustRun } from '../machines/command';
-import { type DockerVersion, proxyImage, tinyImage } from '../machines/images';
+import { type DockerVersion, tinyImage } from '../machines/images';
+import type { HostOptions } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
 import { type Fault, faults } from './faults';
 import { describeTable, writeTables } from './report';
@@ -69,7 +70,7 @@ async function main(): Promise<void> {
 async function runAll(cases: readonly Case[], program: string, until: number): Promise<Row[]> {
   const lab = await startLab();
   try {
-    await lab.images(proxyImage, tinyImage);
+    await lab.images(tinyImage);
     const onDisk = cases.filter(({ fault }) => fault.needsDisk === true);
     const others = cases.filter(({ fault }) => fault.needsDisk !== true);
     // One queue for all hosts: a fast engine takes more.
@@ -90,11 +91,10 @@ async function lane(
   queue: Case[],
   program: string,
   until: number,
-  disk?: string,
+  disk: NonNullable<HostOptions['disk']> = 'lasting',
 ): Promise<Row[]> {
-  const name = `faults-${engine.replace('.', '')}${disk === undefined ? '' : '-disk'}`;
-  const host = await (await lab.host({ engine, name, ...(disk !== undefined && { disk }) })).dockerReady();
-  await host.load(proxyImage);
+  const name = `faults-${engine.replace('.', '')}${disk === 'lasting' ? '' : '-disk'}`;
+  const host = await (await lab.host({ engine, name, prepared: true, disk })).dockerReady();
   const patient = await Patient.admit(lab, host, engine);
   const rows: Row[] = [];
   try {

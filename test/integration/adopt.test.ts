@@ -28,12 +28,9 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  host = await (await lab.host({ engine: '26.1' })).dockerReady();
+  host = await (await lab.host({ engine: '26.1', prepared: true, disk: 'lasting' })).dockerReady();
   app = copyApp('uptimer');
   app.setVersion('2');
-  await lab.images('nginx:1.30-alpine', 'python:3.13-alpine');
-  await host.load('nginx:1.30-alpine');
-  await host.load('python:3.13-alpine');
   await prepareAsTheArticle();
 });
 after(async () => {

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import type { DrillReport } from '../../src/engine/drill';
 import type { HostState } from '../../src/model';
 import type { Host } from '../machines/host';
-import { proxyImage, tinyImage } from '../machines/images';
+import { tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
@@ -17,9 +17,8 @@ let wiki: App;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, tinyImage);
-  host = await (await lab.host({ engine: '26.1' })).dockerReady();
-  await host.load(proxyImage);
+  await lab.images(tinyImage);
+  host = await (await lab.host({ engine: '26.1', prepared: true, disk: 'lasting' })).dockerReady();
   shop = copyApp('instant', 'shop');
   wiki = copyApp('instant', 'wiki');
 });

@@ -17,9 +17,8 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, tinyImage);
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await host.load(proxyImage);
+  await lab.images(tinyImage);
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   await host.mustExec('docker network create web-gateway');
   await host.mustExec(
     `docker run -d --name reverse-proxy --restart always --network web-gateway -p 80:80 ${proxyImage}`,

@@ -6,7 +6,7 @@ import type { DockerEngine } from '../../src/docker/engine';
 import type { HostState, SlotName } from '../../src/model';
 import { someOf } from '../long';
 import type { Host, HostOptions } from '../machines/host';
-import { proxyImage, tinyImage } from '../machines/images';
+import { tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import type { SlowLink, Speed } from '../machines/slowLink';
 import { Traffic } from '../machines/traffic';
@@ -82,7 +82,7 @@ const groups: readonly {
   },
   {
     of: 'a host with Docker 26.1',
-    host: { engine: '26.1' },
+    host: { engine: '26.1', disk: 'lasting' },
     cuts: [
       {
         what: 'has its Docker restarted',
@@ -123,7 +123,7 @@ let lab: Lab;
 let source: DockerEngine;
 before(async () => {
   lab = await startLab();
-  await lab.images(tinyImage, proxyImage);
+  await lab.images(tinyImage);
   source = await localEngine(lab);
 });
 after(async () => {
@@ -213,8 +213,7 @@ function cutGroup(group: (typeof groups)[number]): void {
   const service = new Service(`cuts-${group.host.engine}-${process.pid}`);
   let site: Site;
   before(async () => {
-    const host = await (await lab.host(group.host)).dockerReady();
-    await host.load(proxyImage);
+    const host = await (await lab.host({ ...group.host, prepared: true })).dockerReady();
     site = { host, link: await lab.slowLink(host, LINE) };
     const { code, stdout } = await service.next('line').deploy(site);
     assert.equal(code, 0, stdout);

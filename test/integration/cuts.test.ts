@@ -61,7 +61,7 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
     let host: Host;
     let link: SlowLink & { readonly alias: string };
     before(async () => {
-      host = await (await lab.host({ engine: version })).dockerReady();
+      host = await (await lab.host({ engine: version, disk: 'lasting' })).dockerReady();
       link = await lab.slowLink(host, LINE);
     });
     beforeEach(async () => {

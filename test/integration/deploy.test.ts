@@ -7,7 +7,7 @@ import type { HostState } from '../../src/model';
 import { installEditor } from '../editor/install';
 import { isLong, longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage, tinyImage } from '../machines/images';
+import { tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
@@ -25,12 +25,9 @@ for (const engine of someOf(['20.10', '26.1', '28.5'] as const, (it) => it !== '
     let host: Host;
     let app: App;
     before(async () => {
-      host = await (await lab.host({ engine })).dockerReady();
+      host = await (await lab.host({ engine, prepared: true })).dockerReady();
       if (!isLong && engine !== '28.5') {
         // Once is enough for a host that has nothing at all: everything is sent then, the image of nginx as well.
-        await lab.images(proxyImage, pythonImage);
-        await host.load(proxyImage);
-        await host.load(pythonImage);
       }
       app = copyApp('uptimer');
     });
@@ -175,9 +172,8 @@ for (const engine of someOf(['20.10', '26.1', '28.5'] as const, (it) => it !== '
 
 longTest('one service to two hosts at once, built by the same engine: each gets a release of its own', async () => {
   const hosts = await Promise.all(
-    (['26.1', '28.5'] as const).map(async (engine) => (await lab.host({ engine })).dockerReady()),
+    (['26.1', '28.5'] as const).map(async (engine) => (await lab.host({ engine, prepared: true })).dockerReady()),
   );
-  await Promise.all(hosts.flatMap((host) => [proxyImage, pythonImage].map((image) => host.load(image))));
   const app = copyApp('uptimer');
   try {
     app.setVersion('both');
@@ -206,8 +202,8 @@ longTest('one service to two hosts at once, built by the same engine: each gets 
 
 longTest('an image of 300 MB goes through little memory and no file, as zstd where Node makes it', async () => {
   const { node } = await installEditor();
-  const host = await (await lab.host({ engine: '26.1' })).dockerReady();
-  await Promise.all([proxyImage, tinyImage].map((image) => host.load(image)));
+  const host = await (await lab.host({ engine: '26.1', prepared: true })).dockerReady();
+  await host.load(tinyImage);
   const app = copyApp('instant', 'large');
   const temporary = path.join(lab.folder, 'temporary');
   mkdirSync(temporary);

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostState, Stage } from '../../src/model';
 import { longTest } from '../long';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic } from '../machines/traffic';
 import { WebSocketClient } from '../machines/webSocketClient';
@@ -19,10 +18,7 @@ let version = 0;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, pythonImage);
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   app = copyApp('uptimer');
   const { code, stdout } = await deploy({});
   assert.equal(code, 0, stdout);

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import type { DrillReport } from '../../src/engine/drill';
 import { longTest } from '../long';
 import type { Host } from '../machines/host';
-import { proxyImage, tinyImage } from '../machines/images';
+import { tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { runCli } from './cli';
 import { type App, copyApp, get } from './fixtures';
@@ -15,9 +15,8 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, tinyImage);
-  host = await (await lab.host({ engine: '26.1' })).dockerReady();
-  await host.load(proxyImage);
+  await lab.images(tinyImage);
+  host = await (await lab.host({ engine: '26.1', prepared: true, disk: 'lasting' })).dockerReady();
   app = copyApp('instant', 'shop');
   for (const version of ['1', '2']) {
     app.setVersion(version);

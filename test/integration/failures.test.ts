@@ -7,7 +7,7 @@ import { buildImage } from '../../src/docker/build';
 import type { DeployResult, Stage } from '../../src/model';
 import { longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
+import { proxyImage } from '../machines/images';
 import { generateKey } from '../machines/keys';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
@@ -21,10 +21,7 @@ let uptimer: App;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, pythonImage);
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   uptimer = copyApp('uptimer');
   uptimer.setVersion('1');
   const { code, stderr } = await deploy(uptimer);
@@ -220,10 +217,8 @@ describe('a host that cannot be used', () => {
 });
 
 test('the connection breaks during the probe: a named state, and the next deployment cleans up', async () => {
-  const other = await (await lab.host({ engine: '26.1', name: 'far' })).dockerReady();
+  const other = await (await lab.host({ engine: '26.1', name: 'far', prepared: true })).dockerReady();
   try {
-    await other.load(proxyImage);
-    await other.load(pythonImage);
     const run = (options: Parameters<typeof runCli>[2]): Promise<CliOutcome> =>
       runCli(lab, ['deploy', '--host', other.name, '--json'], { cwd: uptimer.folder, ...options });
     assert.equal((await run({})).code, 0);
@@ -290,11 +285,9 @@ describe('wrong use', () => {
   });
 
   test('a port that another program uses, on a host without a proxy', async () => {
-    const other = await (await lab.host({ engine: '26.1', name: 'busy' })).dockerReady();
+    const other = await (await lab.host({ engine: '26.1', name: 'busy', prepared: true })).dockerReady();
     try {
       await other.load('blue-green-test/tiny:1');
-      await other.load(proxyImage);
-      await other.load(pythonImage);
       await other.mustExec('docker run -d --name squatter -p 80:8080 blue-green-test/tiny:1');
       const { code, result } = await runCli(lab, ['deploy', '--host', other.name, '--json'], {
         cwd: uptimer.folder,
@@ -309,10 +302,8 @@ describe('wrong use', () => {
   });
 
   longTest('a proxy that Docker lets join no network', async () => {
-    const other = await (await lab.host({ engine: '26.1', name: 'alone' })).dockerReady();
+    const other = await (await lab.host({ engine: '26.1', name: 'alone', prepared: true })).dockerReady();
     try {
-      await lab.images(proxyImage);
-      await other.load(proxyImage);
       await other.mustExec(`docker run -d --name reverse-proxy --network host ${proxyImage}`);
       const { code, result } = await runCli(lab, ['deploy', '--host', other.name, '--json'], {
         cwd: uptimer.folder,

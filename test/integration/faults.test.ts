@@ -6,7 +6,7 @@ import { faults } from '../faults/faults';
 import { describeTable } from '../faults/report';
 import { Patient, type Way } from '../faults/table';
 import { someOf } from '../long';
-import { proxyImage, tinyImage } from '../machines/images';
+import { tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 
 let lab: Lab;
@@ -14,9 +14,8 @@ let patient: Patient;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, tinyImage);
-  const host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await host.load(proxyImage);
+  await lab.images(tinyImage);
+  const host = await (await lab.host({ engine: '28.5', prepared: true, disk: 'lasting' })).dockerReady();
   patient = await Patient.admit(lab, host, '28.5');
 });
 after(async () => {

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { markerAnswer } from '../../src/nginx/conf';
 import { filesToRemove, filesToRestore, filesToServe, lookAtProxy, switchProxy } from '../../src/nginx/proxy';
 import type { Host } from '../machines/host';
-import { proxyImage, tinyImage } from '../machines/images';
+import { tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { runCli } from './cli';
 import { noSignal, remoteEngine, type RemoteEngine } from './engines';
@@ -18,10 +18,9 @@ let apps: readonly App[];
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, tinyImage);
+  await lab.images(tinyImage);
   // (Two engines of this age make two networks of one name when they are asked at once.)
-  host = await (await lab.host({ engine: '20.10' })).dockerReady();
-  await host.load(proxyImage);
+  host = await (await lab.host({ engine: '20.10', prepared: true })).dockerReady();
   apps = names.map((name) => {
     const app = copyApp('instant', name);
     app.setVersion(`${name} 1`);

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp, get } from './fixtures';
@@ -17,10 +16,7 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, pythonImage);
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   app = copyApp('moody');
   const { code, stdout } = await deploy('fine');
   assert.equal(code, 0, stdout);

@@ -27,10 +27,7 @@ let socket: string;
 
 before(async () => {
   lab = await startLab();
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await lab.images('nginx:1.30-alpine', 'python:3.13-alpine');
-  await host.load('nginx:1.30-alpine');
-  await host.load('python:3.13-alpine');
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   app = copyApp('uptimer');
   socket = path.join(lab.folder, 'local.sock');
   port = await freePort();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
+import { pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp } from './fixtures';
@@ -16,10 +16,7 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await lab.images(proxyImage, pythonImage);
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   app = copyApp('uptimer');
 });
 after(async () => {

@@ -7,7 +7,6 @@ import { openHost } from '../../src/engine/host';
 import { Patience } from '../../src/engine/patience';
 import type { DeployEvent, DeployResult } from '../../src/model';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { WebSocketClient } from '../machines/webSocketClient';
 import { localEngine, noSignal, nobody } from './engines';
@@ -19,10 +18,7 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, pythonImage);
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   app = copyApp('uptimer');
   const { result } = await release('1', '0', () => undefined);
   assert.equal(result.ok, true, result.summary);

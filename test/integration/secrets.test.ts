@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
+import { pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { type CliOutcome, runCli } from './cli';
 import { type App, copyApp, get } from './fixtures';
@@ -29,10 +29,7 @@ let seenArguments = '';
 before(async () => {
   lab = await startLab();
   // Its engine saves layers as they are: what is in them can be searched.
-  host = await (await lab.host({ engine: '26.1' })).dockerReady();
-  await lab.images(proxyImage, pythonImage);
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  host = await (await lab.host({ engine: '26.1', prepared: true })).dockerReady();
   home = path.join(lab.folder, 'home');
   temporary = path.join(lab.folder, 'temporary');
   [home, temporary].forEach((folder) => mkdirSync(folder));

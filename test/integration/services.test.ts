@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { HostState } from '../../src/model';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic, type TrafficReport } from '../machines/traffic';
 import { WebSocketClient } from '../machines/webSocketClient';
@@ -27,10 +26,7 @@ const apps = new Map<Name, App>();
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, pythonImage);
-  host = await (await lab.host({ engine: '26.1' })).dockerReady();
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  host = await (await lab.host({ engine: '26.1', prepared: true })).dockerReady();
   for (const name of names) {
     const app = copyApp('uptimer', name);
     app.setVersion(`${name}-1`);

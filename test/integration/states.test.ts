@@ -36,7 +36,7 @@ let lab: Lab;
 let app: App;
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, tinyImage);
+  await lab.images(tinyImage);
   app = copyApp('instant', 'shop');
 });
 after(async () => {
@@ -48,8 +48,7 @@ for (const engine of someOf(['20.10', '28.5'] as const, (it) => it === '20.10'))
   describe(`Docker ${engine}`, () => {
     let host: Host;
     before(async () => {
-      host = await (await lab.host({ engine })).dockerReady();
-      await host.load(proxyImage);
+      host = await (await lab.host({ engine, prepared: true })).dockerReady();
       for (const version of ['1', '2']) {
         app.setVersion(version);
         const { code, stdout } = await run('deploy');

@@ -9,7 +9,7 @@ import { benchOurs } from '../bench/switch/ours';
 import { describeBench } from '../bench/switch/report';
 import { longTest } from '../long';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage, tinyImage } from '../machines/images';
+import { proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOutcome, runCli } from './cli';
@@ -21,10 +21,8 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, tinyImage, pythonImage);
-  host = await (await lab.host({ engine: '28.5' })).dockerReady();
-  await host.load(proxyImage);
-  await host.load(pythonImage);
+  await lab.images(tinyImage);
+  host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   app = copyApp('instant', 'shop');
   app.write('bluegreen.json', '{ "services": { "shop": { "route": "shop.example", "retire": { "keepImages": 1 } } } }');
   for (const version of ['1', '2', '3', '4']) {
@@ -64,9 +62,9 @@ test('what is kept is visible, and no clean-up of ours takes it, however few ima
 });
 
 test('rollback needs no image here, and loses no request', async () => {
-  const local = lab.engine.docker;
-  for (const { Id } of await local.listImages({ filters: { label: ['blue-green.service=shop'] } })) {
-    await local.getImage(Id).remove({ force: true });
+  // (Other tests have services of that name, and the same engine to build them with.)
+  for (const image of await images(host)) {
+    await lab.engine.docker.getImage(image).remove({ force: true });
   }
   const traffic = Traffic.start({ url: `${host.url}/`, hostHeader: 'shop.example' });
   const { code, stdout } = await run('rollback', 'shop');

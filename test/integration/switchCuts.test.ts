@@ -8,7 +8,7 @@ import type { HostState, Stage } from '../../src/model';
 import { MARKER_PORT } from '../../src/nginx/conf';
 import { longTest, someOf } from '../long';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage, tinyImage } from '../machines/images';
+import { tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { Traffic } from '../machines/traffic';
 import { type CliOptions, type CliOutcome, runCli } from './cli';
@@ -23,7 +23,7 @@ let version = 0;
 
 before(async () => {
   lab = await startLab();
-  await lab.images(proxyImage, pythonImage, tinyImage);
+  await lab.images(tinyImage);
   app = copyApp('uptimer', 'shop');
 });
 after(async () => {
@@ -110,9 +110,7 @@ async function letGo(host: Host): Promise<void> {
 describe('on a host that is well', () => {
   let host: Host;
   before(async () => {
-    host = await (await lab.host({ engine: '28.5' })).dockerReady();
-    await host.load(proxyImage);
-    await host.load(pythonImage);
+    host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
     for (let release = 0; release < 2; release += 1) {
       const { code, stdout } = await deploy(host);
       assert.equal(code, 0, stdout);
@@ -302,9 +300,7 @@ describe('on a host that is well', () => {
 longTest(
   'a switch that cannot be taken back, because the disk is full, leaves the slot that nginx serves',
   async (context) => {
-    const host = await (await lab.host({ engine: '26.1', name: 'full', disk: '1200m' })).dockerReady();
-    await host.load(proxyImage);
-    await host.load(pythonImage);
+    const host = await (await lab.host({ engine: '26.1', name: 'full', disk: '1200m', prepared: true })).dockerReady();
     const first = await deploy(host);
     assert.equal(first.code, 0, first.stdout);
     const traffic = Traffic.start({ url: `${host.url}/`, keepAlive: 6, fresh: 2, pauseMs: 100 });

@@ -34,13 +34,10 @@ let client: Omit<TlsTrafficOptions, 'http2' | 'keepAlive'>;
 
 before(async () => {
   lab = await startLab();
-  host = await (await lab.host({ engine: '26.1' })).dockerReady();
+  host = await (await lab.host({ engine: '26.1', prepared: true })).dockerReady();
   app = copyApp('uptimer', 'shop');
   const service = { build: { args: { WARMUP: '0' } }, route: hostName, health: { path: '/', interval: '100ms' } };
   app.write('bluegreen.json', JSON.stringify({ services: { shop: service } }));
-  await lab.images(proxyImage, pythonImage);
-  await host.load(proxyImage);
-  await host.load(pythonImage);
   await host.mustExec(`mkdir -p ${folder}/conf.d`);
   const certificate = await makeCertificate(host, `${folder}/tls`, hostName);
   client = { address: host.address, port: host.tlsPort, hostName, certificate };

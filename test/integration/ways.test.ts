@@ -7,7 +7,6 @@ import { after, before, test } from 'node:test';
 import type { HostState, TransferConfig } from '../../src/model';
 import { mustRun } from '../machines/command';
 import type { Host } from '../machines/host';
-import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { startRegistry } from '../machines/registry';
 import { type CliOutcome, runCli } from './cli';
@@ -19,8 +18,7 @@ let app: App;
 
 before(async () => {
   lab = await startLab();
-  host = await (await lab.host({ engine: '26.1' })).dockerReady();
-  await lab.images(pythonImage, proxyImage);
+  host = await (await lab.host({ engine: '26.1', prepared: true })).dockerReady();
   app = copyApp('uptimer');
 });
 after(async () => {
@@ -46,8 +44,6 @@ async function assertServes(version: string, { code, stdout }: CliOutcome): Prom
 }
 
 test('built on the host: only the context goes there, without what .dockerignore names, and no Docker is needed here', async () => {
-  await host.load(pythonImage);
-  await host.load(proxyImage);
   app.write('noise/large.txt', randomBytes(1_000_000).toString('hex'));
   app.write('.dockerignore', 'noise\n');
   const way: TransferConfig['way'] = 'host';

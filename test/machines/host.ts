@@ -18,8 +18,13 @@ export interface HostOptions {
   readonly docker?: boolean;
   /** Where Docker keeps images. Default: containerd's store on 28.5, overlay2 on the others. */
   readonly store?: 'overlay2' | 'containerd';
-  /** Size of a disk of its own for Docker, in memory, such as `600m` (lost on a restart). Default: the machine's disk. */
-  readonly disk?: string;
+  /** Whether its Docker has the images of the proxy and of the example apps from the beginning. */
+  readonly prepared?: boolean;
+  /**
+   * The disk that Docker lies on. Default: one in memory, which a restart of the host empties, of this size where one is
+   * given. One that is `lasting` is the machine's own.
+   */
+  readonly disk?: 'lasting' | `${number}m`;
 }
 
 /** What the lab has laid out for a host before it starts. */
@@ -40,6 +45,10 @@ export interface HostPlace {
   readonly sshConfigFile: string;
   /** Folder of saved images, /saved on the host. */
   readonly savedFolder: string;
+  /** Folder of what Docker's own folder may be filled with at the first start, /roots on the host. */
+  readonly rootsFolder: string;
+  /** The one of this host. */
+  readonly root?: string;
   /** Sees to it that an image lies in that folder under a name. */
   readonly saved: (image: string, file: string) => Promise<void>;
 }
@@ -73,6 +82,7 @@ export class Host {
     private readonly engine: Engine,
     private readonly place: HostPlace,
     readonly hasDocker: boolean,
+    private readonly isLasting: boolean,
     private readonly onRemoved: () => void,
   ) {
     const { published } = place;
@@ -93,8 +103,7 @@ export class Host {
    * little later: {@link dockerReady}.
    */
   static async start(engine: Engine, place: HostPlace, options: HostOptions, onRemoved: () => void): Promise<Host> {
-    const version = options.engine ?? '28.5';
-    const store = options.store ?? (version === '28.5' ? 'containerd' : 'overlay2');
+    const version = options.engine ?? newestVersion;
     const hasDocker = options.docker ?? true;
     // (The types of dockerode lack CgroupnsMode.)
     const description: Docker.ContainerCreateOptions & { HostConfig: { CgroupnsMode: 'private' } } = {
@@ -103,7 +112,7 @@ export class Host {
       Image: hostImage(version),
       Labels: place.labels,
       ExposedPorts: { '443/tcp': {} },
-      Env: [`DOCKER=${hasDocker ? 'on' : 'off'}`, `STORE=${store}`],
+      Env: [`DOCKER=${hasDocker ? 'on' : 'off'}`, `STORE=${storeOf(options)}`, `ROOT=${place.root ?? ''}`],
       StopTimeout: rebootLimitSeconds,
       HostConfig: {
         // As --privileged, less CAP_SYS_RESOURCE, which a sandboxed machine may not have to give.
@@ -115,14 +124,15 @@ export class Host {
         DeviceCgroupRules: ['a *:* rwm'],
         // The groups of its containers lie below its own group, and go with it.
         CgroupnsMode: 'private',
-        Tmpfs: { '/run': '', ...(options.disk === undefined ? {} : { '/var/lib/docker': `size=${options.disk}` }) },
-        Binds: [`${place.savedFolder}:/saved:ro`],
+        Tmpfs: { '/run': '', ...dockerDisk(options) },
+        Binds: [`${place.savedFolder}:/saved:ro`, `${place.rootsFolder}:/roots`],
         PortBindings: portBindings(place),
       },
       NetworkingConfig: { EndpointsConfig: { [place.network]: endpoint(place) } },
     };
     const container = await engine.docker.createContainer(description);
-    const host = new Host(container, engine, place, hasDocker, onRemoved);
+    const isLasting = !hasDocker || options.disk === 'lasting';
+    const host = new Host(container, engine, place, hasDocker, isLasting, onRemoved);
     await container.putArchive(await buffer(keyFiles(place)), { path: '/' });
     await container.start();
     const settle = 'chpasswd && for user in deploy nodocker; do chown -R $user: /home/$user; done';
@@ -158,7 +168,8 @@ export class Host {
   /** Waits until the host's Docker answers. Rejects with dockerd's last lines when it ends, or after a minute. */
   async dockerReady(): Promise<this> {
     if (!this.hasDocker) throw new Error(`${this.name} is a machine without Docker.`);
-    const wait = `until docker version >/dev/null 2>&1; do [ ! -e /run/dockerd.ended ] || exit 3; sleep 0.05; done`;
+    const ping = 'curl -fs -m 5 --unix-socket /var/run/docker.sock http://docker/_ping';
+    const wait = `until ${ping} >/dev/null 2>&1; do [ ! -e /run/dockerd.ended ] || exit 3; sleep 0.05; done`;
     const { code } = await this.exec(['timeout', String(readyLimitSeconds), 'bash', '-c', wait]);
     if (code === 0) return this;
     const { stdout } = await this.exec('tail -n 15 /var/log/dockerd.log');
@@ -178,6 +189,16 @@ export class Host {
     const file = `${image.replaceAll(/[^\w.-]/g, '_')}-${id.replace(/^sha256:/, '').slice(0, 16)}.tar`;
     await this.place.saved(image, file);
     await this.mustExec(['docker', 'load', '--quiet', '--input', `/saved/${file}`]);
+  }
+
+  /** Ends Docker for good, and saves what images it has under a name in the folder of such. */
+  async saveDockerRoot(name: string): Promise<void> {
+    const script = `
+      ${endDockerScript}
+      cd /var/lib/docker
+      tar --xattrs --xattrs-include='*' -cf "/roots/$1.new" $(ls -d image overlay2 containerd 2>/dev/null)
+      mv "/roots/$1.new" "/roots/$1"`;
+    await this.mustExec(['bash', '-ec', script, 'save', name]);
   }
 
   /**
@@ -230,6 +251,7 @@ export class Host {
 
   /** Boots the machine anew: in order, or as after a power cut. Wait for {@link dockerReady} afterwards. */
   async restart(how: 'reboot' | 'power cut' = 'reboot'): Promise<void> {
+    if (!this.isLasting) throw new Error(`${this.name} would lose all it has: give it a disk that is lasting.`);
     if (how === 'power cut') await this.container.kill();
     else await this.container.stop({ t: rebootLimitSeconds });
     await this.container.start();
@@ -240,8 +262,7 @@ export class Host {
   async restartDocker(): Promise<void> {
     // The machine's own start script waits for its dockerd only; this one is a child of nobody.
     const script = `
-      pid=$(cat /var/run/docker.pid); kill -TERM "$pid"
-      while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+      ${endDockerScript}
       # The start script notices the end of its own one a little later, and says so in this file.
       for try in $(seq 20); do [ -e /run/dockerd.ended ] && break; sleep 0.05; done
       rm -f /run/dockerd.ended
@@ -256,6 +277,22 @@ export class Host {
     this.onRemoved();
   }
 }
+
+/** The newest, which keeps images in containerd's store. */
+export const newestVersion: DockerVersion = '28.5';
+
+/** Where a host's Docker keeps its images. */
+export function storeOf({ engine = newestVersion, store }: HostOptions): 'overlay2' | 'containerd' {
+  return store ?? (engine === newestVersion ? 'containerd' : 'overlay2');
+}
+
+function dockerDisk({ disk }: HostOptions): Record<string, string> {
+  return disk === 'lasting' ? {} : { '/var/lib/docker': disk === undefined ? '' : `size=${disk}` };
+}
+
+const endDockerScript = `
+pid=$(cat /var/run/docker.pid); kill -TERM "$pid"
+while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done`;
 
 const freshScript = `
 set -e

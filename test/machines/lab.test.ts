@@ -32,7 +32,7 @@ function ssh(destination: string, command: string, input = '', ...options: strin
 before(async () => {
   lab = await startLab();
   const start = async (engine: DockerVersion): Promise<void> => {
-    hosts[engine] = await lab.host({ engine });
+    hosts[engine] = await lab.host({ engine, disk: 'lasting' });
     await hosts[engine].dockerReady();
   };
   await Promise.all([

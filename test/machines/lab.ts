@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { atEnd } from './atEnd';
 import { startEngine, type Engine } from './engine';
-import { Host, type HostOptions, type HostPlace } from './host';
+import { dockerRootsFolder, ensureDockerRoot, preparedImages } from './dockerRoots';
+import { Host, newestVersion, storeOf, type HostOptions, type HostPlace } from './host';
 import { ensureImages, hostImage, type DockerVersion } from './images';
 import { generateKey, type KeyPair } from './keys';
 import { timed, toStderr, type Log } from './log';
@@ -28,6 +29,8 @@ const defaultNames: Record<DockerVersion, string> = { '20.10': 'prod-2010', '26.
 const bastionName = 'bastion';
 const hostKeysFolder = 'host-keys';
 const savedFolder = 'saved';
+/** Bytes of a machine that has room for the disks of several hosts in its memory. */
+const enoughMemory = 12e9;
 
 /** Starts a laboratory. What an earlier one left behind after it was killed is removed first. */
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
@@ -52,7 +55,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     undo.push(() => removeLabelled(engine, `${labLabel}=${id}`));
     const subnet = await createNetwork(engine, id, labels);
     const publish = options.publish ?? process.platform !== 'linux';
-    return new Lab(id, engine, folder, identity, { labels, subnet, publish, log, undo, stop });
+    const { MemTotal: memory } = (await engine.docker.info()) as { readonly MemTotal: number };
+    const disk = memory < enoughMemory ? { disk: 'lasting' as const } : {};
+    return new Lab(id, engine, folder, identity, { labels, subnet, publish, disk, log, undo, stop });
   } catch (error) {
     await stop();
     throw error;
@@ -65,6 +70,8 @@ interface LabParts {
   readonly labels: Record<string, string>;
   readonly subnet: string;
   readonly publish: boolean;
+  /** Disk of a host that does not ask for a certain one. */
+  readonly disk: Pick<HostOptions, 'disk'>;
   readonly log: Log;
   readonly undo: Undo;
   readonly stop: () => Promise<void>;
@@ -104,13 +111,15 @@ export class Lab {
 
   /** Starts a server. Its Docker may need a second more: `await host.dockerReady()`. */
   async host(options: HostOptions = {}): Promise<Host> {
-    const version = options.engine ?? '28.5';
+    const version = options.engine ?? newestVersion;
     const name = options.name ?? defaultNames[version];
     if (this.hosts.has(name)) throw new Error(`The lab has a host ${name} already: give this one another name.`);
-    await this.images(hostImage(version));
+    const isPrepared = options.prepared === true;
+    await this.images(hostImage(version), ...(isPrepared ? preparedImages : []));
+    const root = isPrepared ? { root: await this.dockerRoot(version, options) } : {};
     const place = await this.place(name);
     const host = await timed(this.parts.log, `starting ${name}`, () =>
-      Host.start(this.engine, place, options, () => this.forget(name)),
+      Host.start(this.engine, { ...place, ...root }, { ...this.parts.disk, ...options }, () => this.forget(name)),
     );
     this.hosts.set(name, host);
     this.files.add({ alias: name, hostName: host.address, port: host.sshPort, user: host.user, hostKey: host.hostKey });
@@ -148,6 +157,11 @@ export class Lab {
     return this.parts.stop();
   }
 
+  private dockerRoot(version: DockerVersion, options: HostOptions): Promise<string> {
+    const store = storeOf(options);
+    return ensureDockerRoot(this.engine, version, store, (name) => this.host({ engine: version, store, name }));
+  }
+
   private async place(name: string): Promise<HostPlace> {
     const number = this.nextNumber++;
     const keyFile = join(this.folder, hostKeysFolder, `${String(number)}-${name}`);
@@ -170,6 +184,7 @@ export class Lab {
       knownHostsFile: this.knownHostsFile,
       sshConfigFile: this.sshConfigFile,
       savedFolder: join(this.folder, savedFolder),
+      rootsFolder: dockerRootsFolder(),
       saved: (image, file) => this.saved(image, join(this.folder, savedFolder, file)),
     };
   }

@@ -17,7 +17,6 @@ export async function benchArticle(lab: Lab, host: Host, deployments: number): P
   const image = 'bench-article:1';
   await buildApp(lab.engine, 'mixed', image);
   await host.load(image);
-  await host.load(proxyImage);
   await host.mustExec('docker network create web-gateway');
   await host.mustExec(`docker run -d --name bench_BLUE --restart always --network web-gateway ${image}`);
   await host.mustExec(

@@ -29,10 +29,10 @@ async function main(): Promise<void> {
   const lab = await startLab();
   try {
     await lab.images(proxyImage, pythonImage);
-    const mine = await (await lab.host({ name: 'bench-ours' })).dockerReady();
+    const mine = await (await lab.host({ name: 'bench-ours', disk: 'lasting' })).dockerReady();
     const ours = await benchOurs(lab, mine, { deployments, rollbacks: Math.min(10, deployments), requests, until });
     await mine.remove();
-    const theirs = await (await lab.host({ name: 'bench-article' })).dockerReady();
+    const theirs = await (await lab.host({ name: 'bench-article', prepared: true, disk: 'lasting' })).dockerReady();
     const articleDeployments = Math.max(1, Math.round(ours.deployments / 10));
     const article = await benchArticle(lab, theirs, articleDeployments);
     console.log(describeBench(ours, article, articleDeployments));

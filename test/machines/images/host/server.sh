@@ -3,6 +3,7 @@
 #
 #   DOCKER=off          no Docker on this server (a bastion, a plain machine)
 #   STORE=containerd    images in containerd's store instead of overlay2
+#   ROOT=FILE           what Docker's folder is filled with before its first start: an archive in /roots
 #
 # The lab puts host keys in /etc/ssh and authorized keys in place before the first start.
 set -u
@@ -39,6 +40,9 @@ else
     >/etc/docker/daemon.json
   # What a crash leaves behind; on a real machine /run is empty after a boot.
   rm -rf /run/docker* /run/containerd /var/run/docker.pid
+  if [ -n "${ROOT:-}" ] && [ -z "$(ls -A /var/lib/docker)" ]; then
+    tar --xattrs --xattrs-include='*' -xf "/roots/$ROOT" -C /var/lib/docker || exit 1
+  fi
   dockerd >>/var/log/dockerd.log 2>&1 &
   docker=$!
   while kill -0 "$docker" 2>/dev/null; do wait "$docker"; done
