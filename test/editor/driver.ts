@@ -66,6 +66,19 @@ const flags = [
 
 const startLimit = 60_000;
 
+/**
+ * VS Code's own icons that turn and bars that run, as long as something is under way, are drawn by this machine's cores,
+ * which have that very work to do. (The frames of the extension move as they do.)
+ */
+const standStill = `
+if (window.top === window) {
+  addEventListener('DOMContentLoaded', () => {
+    const style = document.createElement('style');
+    style.textContent = '*, *::before, *::after { animation: none !important; transition: none !important; }';
+    document.head.append(style);
+  });
+}`;
+
 /** What the list of themes calls them. */
 const themeLabels: Readonly<Record<ColourTheme, string>> = {
   ...THEMES,
@@ -86,6 +99,7 @@ export async function openEditor(vscode: VsCode, options: EditorOptions = {}): P
       permissions: ['clipboard-read', 'clipboard-write'],
     });
     await context.addInitScript(recorder);
+    await context.addInitScript(standStill);
     const page = await context.newPage();
     const url = options.opened === undefined ? vscode.url : vscode.urlOf(options.opened);
     const screen = new Screen(page, options.limit ?? 30_000, picturesFolder());
@@ -339,6 +353,8 @@ export class Editor {
   /** Opens a file of the workspace in an editor and waits until the cursor is in it. */
   async openFile(path: RowPath): Promise<void> {
     await this.openView('Explorer');
+    // A file that comes while VS Code is only beginning to watch the folder shows when that is read anew.
+    if (!(await this.explorer.has(path, 10_000))) await this.runCommand('Refresh Explorer');
     await this.explorer.click(path, { double: true });
     const name = typeof path === 'string' || path instanceof RegExp ? path : (path.at(-1) ?? '');
     await this.showTab(name);

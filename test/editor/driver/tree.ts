@@ -41,6 +41,11 @@ export class Tree {
     return this.#rows.find(path, limit);
   }
 
+  /** Whether there is such a row, or comes within the limit. */
+  async has(path: RowPath, limit: number): Promise<boolean> {
+    return this.screen.perhaps(async () => (await this.#rows.locate(path)) !== undefined, limit);
+  }
+
   async expand(path: RowPath): Promise<void> {
     await this.#rows.expand(path);
   }
