@@ -6,6 +6,7 @@ import type { ContainerDetails } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
 import { t } from '../l10n';
 import { type DeployResult, type Emit, otherSlot, type Plan, type ServiceConfig } from '../model';
+import { lookAtProxy } from '../nginx/proxy';
 import { conduct } from './conduct';
 import type { FilledSlot, ReadyProxy, Run } from './context';
 import type { Host } from './host';
@@ -125,11 +126,14 @@ export async function goLive(
     (tries) => (tries === 1 ? t('healthy after 1 try') : t('healthy after {0} tries', tries)),
   );
   const oldSlot = view.live;
+  const nginx = lookAtProxy(run.engine, proxy.id, [run.service.name], run.signal);
+  // It is heard of when the switch waits for it.
+  nginx.catch(() => undefined);
   // Requests are sent before the switch only where something answers them.
   let traffic =
     oldSlot === undefined ? undefined : await trafficToLive(run, proxy, view.served?.deployment === undefined);
   try {
-    await run.during('switch', () => switchStage(run, proxy, filled, oldSlot));
+    await run.during('switch', () => switchStage(run, proxy, filled, oldSlot, nginx));
     traffic ??= beginTraffic(run, proxy);
     const watched = traffic;
     await run.during(

@@ -224,7 +224,9 @@ async function serve(run: Run, proxy: ReadyProxy, view: ServiceView, note: (text
     }
     note(t('Started {0}.', container.name));
   }
-  await (isLedByHand ? reloadAsItIs(run, proxy) : switchStage(run, proxy, filled, view.live));
+  await (isLedByHand
+    ? reloadAsItIs(run, proxy)
+    : switchStage(run, proxy, filled, view.live, lookAtProxy(run.engine, proxy.id, [view.service], run.signal)));
   note(t('nginx serves {0}.', container.name));
 }
 

@@ -20,11 +20,11 @@ const CANDIDATE_GRACE_SECONDS = 2;
 export async function settle(run: Run, proxy: ReadyProxy, nginx: ProxyView): Promise<ServiceView> {
   const { engine, signal } = run;
   const look = (): Promise<ServiceView> => viewBehind(engine, nginx, run.service.name, signal);
-  await Promise.all([
+  let [view] = await Promise.all([
+    look(),
     removeTemporaryImages(run),
     removeContainer(engine, lookContainer(run.service.name), { force: true }, signal),
   ]);
-  let view = await look();
   for (const [slot, container] of entries(view.slots)) {
     if (isCandidate(view, slot)) {
       await removeCandidate(run, container);

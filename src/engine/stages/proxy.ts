@@ -77,10 +77,11 @@ async function waitForProxy({ engine, signal }: Run): Promise<ContainerDetails |
 async function readyProxy(run: Run, found: ContainerDetails): Promise<ReadyProxy> {
   const { engine, service, signal } = run;
   const { id } = found;
+  const isConnected = found.networks[GATEWAY_NETWORK] !== undefined;
   if (found.state !== 'running') {
     await startProxy(run, id);
   }
-  if (found.networks[GATEWAY_NETWORK] === undefined) {
+  if (!isConnected) {
     await connectToNetwork(engine, GATEWAY_NETWORK, id, signal);
   }
   const seen = found.state === 'running' ? await cleanIfReady(run, id) : undefined;
@@ -91,7 +92,8 @@ async function readyProxy(run: Run, found: ContainerDetails): Promise<ReadyProxy
   if (found.labels[LABEL.role] === 'proxy') {
     await removeStockWelcome(run, id, view);
   }
-  return inspectReady(run, id, view);
+  const isAsFound = seen !== undefined && isConnected;
+  return describeReady(run, isAsFound ? found : await inspectContainer(engine, id, signal), view);
 }
 
 /** A proxy that runs is perhaps just starting, or restarting: undefined then. */
@@ -242,8 +244,7 @@ async function removeStockWelcome(run: Run, id: string, view: ProxyView): Promis
   }
 }
 
-async function inspectReady(run: Run, id: string, view: ProxyView): Promise<ReadyProxy> {
-  const details = await inspectContainer(run.engine, id, run.signal);
+function describeReady(run: Run, details: ContainerDetails | undefined, view: ProxyView): ReadyProxy {
   const address = details?.networks[GATEWAY_NETWORK]?.ipAddress;
   if (details === undefined || address === undefined || address === '') {
     throw new DeployError(
@@ -261,7 +262,7 @@ async function inspectReady(run: Run, id: string, view: ProxyView): Promise<Read
     );
   }
   const publish = publishedPort(run, details);
-  return { id, address, publish, client: view.client, seen: view };
+  return { id: details.id, address, publish, client: view.client, seen: view };
 }
 
 function publishedPort(run: Run, proxy: ContainerDetails): number {

@@ -8,7 +8,6 @@ import {
   filesByHand,
   filesToRestore,
   filesToServe,
-  lookAtProxy,
   namedBeside,
   type ProxyView,
   sharedByHand,
@@ -25,16 +24,18 @@ const UNDO_DRAIN: DrainConfig = { timeoutMs: 30_000, atTimeout: 'cut' };
 
 /**
  * Points nginx at the filled slot, and proves it. What takes that back is laid down before nginx is told: a switch that
- * gives no answer may have happened. `live` is the slot that serves now.
+ * gives no answer may have happened. `live` is the slot that serves now, `nginx` a look at the proxy that is under way: it
+ * takes about as long as the first requests that the switch is to be proven by.
  */
 export async function switchStage(
   run: Run,
   proxy: ReadyProxy,
   filled: FilledSlot,
   live: SlotName | undefined,
+  nginx: Promise<ProxyView>,
 ): Promise<void> {
-  const { service, deployment, engine, signal } = run;
-  const view = await lookAtProxy(engine, proxy.id, [service.name], signal);
+  const { service, deployment, engine } = run;
+  const view = await nginx;
   const identity = { service: service.name, slot: filled.slot, deployment };
   const files = filesToServe(view, {
     ...identity,
