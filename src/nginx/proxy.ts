@@ -507,12 +507,6 @@ export function parseVerdict(stdout: string, stderr: string): SwitchVerdict {
   }
 }
 
-/** What a slot is still used by: old workers of nginx, and connections from the proxy. */
-export interface Draining {
-  readonly leavingWorkers: number;
-  readonly connections: number;
-}
-
 /**
  * Counts the workers that are shutting down, and the connections from the proxy to a slot's address (IPv4). Answers as
  * soon as there are none, and else after `waitMs` (0: at once).
@@ -523,7 +517,7 @@ export async function countDraining(
   address: string,
   waitMs: number,
   signal: AbortSignal,
-): Promise<Draining> {
+): Promise<{ leavingWorkers: number; connections: number }> {
   const { stdout, stderr } = await runInProxy(engine, proxy, DRAIN_SCRIPT, {
     env: {
       BG_PEER: procNetAddress(address),

@@ -158,6 +158,16 @@ describe('a failing host', () => {
     assert.doesNotMatch(readFileSync(lab.sshConfigFile, 'utf8'), /small/);
   });
 
+  test('may have images from the beginning, and in memory nothing that outlives a restart', async () => {
+    const prepared = await lab.host({ name: 'prepared', engine: '26.1', prepared: true });
+    await prepared.dockerReady();
+    const names = (await prepared.mustExec("docker image ls --format '{{.Repository}}:{{.Tag}}'")).trim().split('\n');
+    assert.deepEqual(names.sort(), [proxyImage, pythonImage].sort());
+    assert.match(await prepared.mustExec(['docker', 'run', '--rm', pythonImage, 'python3', '--version']), /^Python 3/);
+    await assert.rejects(prepared.restart(), /a disk that is lasting/);
+    await prepared.remove();
+  });
+
   test('may have no Docker at all', async () => {
     const plain = await lab.host({ name: 'plain', docker: false });
     const answer = await ssh('plain', 'docker version');
