@@ -25,7 +25,7 @@ import type { Problems } from './problems';
 import { type EndAction, endMessage, joinSentences, kindText, progressText, runTitle } from './runText';
 import { phaseOf, type RunRecord, type RunStore, type RunSubject } from './runs';
 import { readSetting } from './settings';
-import type { Target } from './target';
+import { reloadTarget, type Target } from './target';
 
 /** What a run needs of the rest of the editor. */
 export interface RunnerParts {
@@ -64,13 +64,16 @@ export class Runner {
   deploy(target: Target, host: string, approved: Plan | boolean = !readSetting('planFirst', true)): Promise<Outcome> {
     const { service, origin } = target;
     return this.carryOut({ kind: 'deploy', service: service.name, host, origin }, async (work) => {
+      let now = target;
       let read = typeof approved === 'boolean' ? undefined : approved;
       let toRead = approved === false;
       do {
         if (toRead) {
-          read = await this.readPlan(work, target, host, read);
+          read = await this.readPlan(work, now, host, read);
+          // Reading takes its time, and whoever reads may edit meanwhile what the plan was made of.
+          now = await reloadTarget(origin, service.name);
         }
-        toRead = !(await this.deployAsRead(work, target, host, read));
+        toRead = !(await this.deployAsRead(work, now, host, read));
       } while (toRead);
     });
   }

@@ -114,7 +114,7 @@ step('the change to nginx opens in the diff editor of VS Code', async () => {
   assert.match(await editor.text(), /uptimer_GREEN:8080/);
 });
 
-step('a plan names every file of nginx, and is read again when the host has changed under it', async (t) => {
+step('a plan names every file of nginx, and is read again when host or configuration has changed', async (t) => {
   await production.serve('GREEN');
   const uptimer = { route: { hosts: ['uptimer.example'] } };
   app.write('bluegreen.json', JSON.stringify({ services: { uptimer } }));
@@ -148,6 +148,13 @@ step('a plan names every file of nginx, and is read again when the host has chan
     .first()
     .waitFor();
   await scene.picture('plan-made-anew');
+  assert.match((await get(host)).text, /^uptimer 2 /, 'nothing was deployed');
+  // And while it is read, the configuration changes.
+  app.write('bluegreen.json', JSON.stringify({ services: { uptimer: { route: { hosts: ['changed.example'] } } } }));
+  await again.getByRole('button', { name: 'Deploy' }).click();
+  const changed = again.locator('.plan .file', { hasText: '~changed.example.conf' });
+  await changed.waitFor({ timeout: DEPLOYED });
+  await scene.readPlan();
   assert.match((await get(host)).text, /^uptimer 2 /, 'nothing was deployed');
   await again.getByRole('button', { name: 'Cancel' }).click();
   await editor.webview(/Cancelled before anything was touched/);
