@@ -63,7 +63,10 @@ function toTask(
     scope,
     name,
     TASK_TYPE,
-    new vscode.CustomExecution(() => Promise.resolve(new TaskTerminal(app, definition))),
+    // Handed over with its variables filled in, such as ${input:host}.
+    new vscode.CustomExecution((resolved) =>
+      Promise.resolve(new TaskTerminal(app, isDefinition(resolved) ? resolved : definition)),
+    ),
     // None: otherwise VS Code asks how to scan the output.
     [],
   );

@@ -153,13 +153,14 @@ step('the status bar names the live slot', async () => {
   assert.match(item.text, /uptimer: BLUE/);
 });
 
-step('a task deploys after the one that it depends on', async () => {
+step('a task deploys after the one that it depends on, to the host that it asks for', async () => {
   await production.serve('BLUE');
   app.setVersion('2');
-  const ship = { label: 'ship', type: 'blue-green', action: 'deploy', service: 'uptimer', host: 'production' };
+  const ship = { label: 'ship', type: 'blue-green', action: 'deploy', service: 'uptimer', host: '${input:host}' };
+  const inputs = [{ id: 'host', type: 'pickString', description: 'Where to?', options: ['production', 'elsewhere'] }];
   const test = { label: 'test', type: 'shell', command: 'echo tested > tested.txt', problemMatcher: [] };
   const tasks = [test, { ...ship, dependsOn: 'test' }];
-  app.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks }));
+  app.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks, inputs }));
   try {
     // VS Code reads a file that is new now and then, and a list that is open stays as it is.
     await editor.until('the task ship in the list', async () => {
@@ -172,6 +173,7 @@ step('a task deploys after the one that it depends on', async () => {
       return undefined;
     });
     await editor.pick('ship');
+    await editor.pick('production');
     const done = await editor.notification(/is live on GREEN/, DEPLOYED);
     assert.match((await get(host)).text, /^uptimer 2 /);
     assert.ok(existsSync(path.join(app.folder, 'tested.txt')));
