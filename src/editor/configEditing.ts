@@ -1,8 +1,9 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { CommandId } from './commandIds';
-import { CONFIG_GLOB, DOCKERFILE_GLOB, SKIPPED_GLOB } from './dockerfileName';
+import { CONFIG_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
+import { findDockerfiles } from './findDockerfiles';
 import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
 import { hostLabel, LOCAL_HOST } from '../hostNames';
@@ -155,11 +156,7 @@ function hoverOf(lines: readonly string[]): vscode.Hover {
 async function serviceNames(config: vscode.Uri): Promise<{ name: string; file: string }[]> {
   const { zeroServiceName } = await loadEngine();
   const folder = path.dirname(config.fsPath);
-  const found = await vscode.workspace.findFiles(
-    new vscode.RelativePattern(vscode.Uri.file(folder), DOCKERFILE_GLOB),
-    SKIPPED_GLOB,
-    MAX_DOCKERFILES,
-  );
+  const found = await findDockerfiles(vscode.Uri.file(folder), MAX_DOCKERFILES);
   return found.map(({ fsPath }) => ({
     name: zeroServiceName(fsPath, path.dirname(fsPath)),
     file: path.relative(folder, fsPath),

@@ -2,8 +2,9 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { DeployError } from '../model';
 import { distinguish, wholePath } from './distinguish';
-import { CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
+import { CONFIG_NAME } from './dockerfileName';
 import { loadEngine } from './engineLoader';
+import { findDockerfiles, isDockerfile } from './findDockerfiles';
 import { t } from '../l10n';
 import { openFolders } from './target';
 
@@ -34,11 +35,11 @@ export async function createConfiguration(resource: vscode.Uri | undefined, host
 
 async function chooseDockerfile(): Promise<vscode.Uri | undefined> {
   const active = vscode.window.activeTextEditor?.document.uri;
-  if (active?.scheme === 'file' && DOCKERFILE_NAME.test(path.basename(active.fsPath))) {
+  if (active?.scheme === 'file' && isDockerfile(active)) {
     return active;
   }
   openFolders();
-  const found = await vscode.workspace.findFiles(DOCKERFILE_GLOB, SKIPPED_GLOB, MAX_FILES);
+  const found = await findDockerfiles(undefined, MAX_FILES);
   const [first] = found;
   if (first === undefined) {
     throw new DeployError('usage', t('There is no Dockerfile in this workspace.'), {

@@ -2,8 +2,9 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { DeployError, type ServiceConfig, toDeployError } from '../model';
 import { distinguish, wholePath } from './distinguish';
-import { CONFIG_GLOB, CONFIG_NAME, DOCKERFILE_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
+import { CONFIG_GLOB, CONFIG_NAME, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
+import { findDockerfiles } from './findDockerfiles';
 import type { Origin } from './history';
 import { t } from '../l10n';
 
@@ -207,15 +208,12 @@ export async function findTargets(): Promise<Findings> {
 
 /** The services of each bluegreen.json; where there is none, a service for each Dockerfile. */
 async function findInFolder(folder: vscode.WorkspaceFolder): Promise<Findings> {
-  const find = (glob: string): Thenable<vscode.Uri[]> =>
-    vscode.workspace.findFiles(new vscode.RelativePattern(folder, glob), SKIPPED_GLOB);
-  const configs = await find(CONFIG_GLOB);
+  const configs = await vscode.workspace.findFiles(new vscode.RelativePattern(folder, CONFIG_GLOB), SKIPPED_GLOB);
   if (configs.length > 0) {
     return readEach(configs, (config) => targetsOfFolder(path.dirname(config)));
   }
   const { loadConfig } = await loadEngine();
-  const dockerfiles = (await find(DOCKERFILE_GLOB)).filter((uri) => DOCKERFILE_NAME.test(path.basename(uri.fsPath)));
-  return readEach(dockerfiles, async (dockerfile) => {
+  return readEach(await findDockerfiles(folder), async (dockerfile) => {
     const origin = { folder: path.dirname(dockerfile), dockerfile };
     const { services } = await loadConfig(origin.folder, { overrides: { dockerfile } });
     return services.map((service) => ({ service, origin }));

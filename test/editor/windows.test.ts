@@ -27,6 +27,7 @@ before(async () => {
   }
   writeFileSync(both, JSON.stringify({ folders: [{ path: 'shop' }, { path: 'blog' }] }));
   writeFileSync(path.join(second, 'Dockerfile.prod'), 'FROM scratch\nEXPOSE 8080\n');
+  writeFileSync(path.join(second, 'Dockerfile.dockerignore'), 'node_modules\n');
   writeFileSync(namesakes, JSON.stringify({ folders: [{ path: 'one/app' }, { path: 'two/app' }] }));
   const vsix = await packExtension();
   asking = await startVsCode({ folder: shop, vsix, trust: false });

@@ -91,13 +91,22 @@ test('settings that name files or hosts cannot come from a workspace', () => {
 test("the menus know a Dockerfile by the code's own pattern, and want a trusted workspace", () => {
   const patterns = clauses.flatMap((when) => /resourceFilename =~ (\/\S+\/i)/.exec(when)?.[1] ?? []);
   assert.equal(patterns.length, 8);
+  // BuildKit's, for one Dockerfile each.
+  const ignoreFiles = ['Dockerfile.dockerignore', 'Dockerfile.prod.dockerignore', 'api.Dockerfile.dockerignore'];
   assert.equal(patterns.filter((pattern) => pattern.includes('bluegreen')).length, 7);
   for (const pattern of patterns) {
     const menu = new RegExp(pattern.slice(1, -2), 'i');
     for (const name of ['Dockerfile', 'dockerfile', 'Dockerfile.prod', 'api.Dockerfile', 'api.dockerfile']) {
       assert.ok(menu.test(name) && DOCKERFILE_NAME.test(name), name);
     }
-    for (const name of ['Dockerfile.', 'xDockerfile', 'Dockerfiles', '.Dockerfile', 'docker-compose.yml']) {
+    for (const name of [
+      'Dockerfile.',
+      'xDockerfile',
+      'Dockerfiles',
+      '.Dockerfile',
+      'docker-compose.yml',
+      ...ignoreFiles,
+    ]) {
       assert.ok(!menu.test(name) && !DOCKERFILE_NAME.test(name), name);
     }
   }
