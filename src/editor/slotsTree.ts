@@ -57,12 +57,15 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
     this.setVisible(this.view.visible);
   }
 
-  /** Looks at the host again, or at every host whose row is open. */
+  /** Looks at the host again, also where its row is closed, or at every host whose row is open. */
   refresh(host?: string): void {
-    for (const name of host === undefined ? this.names() : [host]) {
-      this.stale.add(name);
-      this.changed.fire(this.rows.find(`host:${name}`));
+    if (host === undefined) {
+      this.names().forEach((name) => this.drawAgain(name));
+      return;
     }
+    // VS Code asks for nothing below a row that is closed.
+    void this.hosts.observe(host, true);
+    this.drawAgain(host);
   }
 
   /** Shows a host's row, opened. */
@@ -120,6 +123,12 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
     disposeAll(this.subscriptions);
   }
 
+  /** Has a host drawn with what is below it, if that is open, and then looked at. */
+  private drawAgain(host: string): void {
+    this.stale.add(host);
+    this.changed.fire(this.rows.find(`host:${host}`));
+  }
+
   private setVisible(visible: boolean): void {
     this.watches.setVisible(visible);
     this.rows.setVisible(visible);
@@ -174,7 +183,7 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       if (run.snapshot?.result?.error?.code.startsWith('host-') === true) {
         return;
       }
-      this.refresh(run.host);
+      this.drawAgain(run.host);
       if (this.view.visible) {
         void this.reveal(run.host);
       }

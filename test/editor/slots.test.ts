@@ -84,8 +84,15 @@ step('the tree tells who deployed what and when, and follows what happens on the
   await host.mustExec('docker start uptimer_GREEN');
   await slots.row(['production', 'uptimer', /^GREEN idle, running/]);
   await slots.row(['production', 'uptimer', /GREEN runs as well/]);
-  // Also once its row was closed and opened again.
+  // Of a host whose row is closed when it is asked for; and once it is opened again by itself.
   await slots.collapse('production');
+  await host.mustExec('docker create --name blog_BLUE nginx:1.30-alpine');
+  try {
+    await slots.action('production', 'Refresh');
+    await slots.row(/^production 2 services$/);
+  } finally {
+    await host.mustExec('docker rm blog_BLUE');
+  }
   await slots.expand('production');
   await host.mustExec('docker stop -t 1 uptimer_GREEN');
   await slots.row(['production', 'uptimer', /^GREEN kept for rollback/]);
