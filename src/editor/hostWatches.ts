@@ -63,8 +63,8 @@ export class HostWatches {
     }
     this.visible = visible;
     for (const host of this.open.keys()) {
-      // What happened while nobody looked is not known.
-      this.watch(host, true);
+      // What happened while nobody looked is not known. Who has dismissed a question is not asked it again.
+      this.watch(host, !this.wantsPerson(host));
     }
   }
 
@@ -73,6 +73,12 @@ export class HostWatches {
     for (const host of [...this.open.keys()]) {
       this.end(host);
     }
+  }
+
+  /** Whether only a person can bring the host back: it is looked at again when they ask for it. */
+  private wantsPerson(host: string): boolean {
+    const view = this.hosts.view(host);
+    return view.kind === 'offline' && !PASSING.has(view.error.code);
   }
 
   /** Begins a watch in the place of the one there is, or none while the view is hidden. */
@@ -97,21 +103,21 @@ export class HostWatches {
       await this.hosts.observe(host);
     }
     for (let pause = FIRST_PAUSE_MS; !signal.aborted;) {
-      const view = this.hosts.view(host);
-      if (view.kind === 'seen') {
+      const { kind } = this.hosts.view(host);
+      if (kind === 'seen') {
         const begin = Date.now();
         await this.follow(host, signal);
         if (isOver()) {
           return;
         }
         // The connection broke: say whether the host is still there, and go on if it is.
-        const { kind } = await this.hosts.observe(host, true);
+        const now = await this.hosts.observe(host, true);
         if (Date.now() - begin > WORTH_ANOTHER_MS) {
           pause = FIRST_PAUSE_MS;
-        } else if (kind === 'seen') {
+        } else if (now.kind === 'seen') {
           return;
         }
-      } else if (view.kind === 'offline' && PASSING.has(view.error.code)) {
+      } else if (kind === 'offline' && !this.wantsPerson(host)) {
         watch.isPausing = true;
         await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
         watch.isPausing = false;

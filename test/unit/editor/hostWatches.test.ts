@@ -182,7 +182,7 @@ test('a host that is looked for is watched at once when somebody else has reache
   watches.dispose();
 });
 
-test('a host that only a person can bring back is not asked again', async () => {
+test('a host that only a person can bring back is not asked again, nor when the view is seen again', async () => {
   const store = new Store();
   store.lost = 'host-auth';
   const watches = new HostWatches(store as unknown as HostStore);
@@ -190,6 +190,14 @@ test('a host that only a person can bring back is not asked again', async () => 
   watches.begin('prod', true);
   await delay(2_500);
   assert.equal(store.looks, 1);
+  watches.setVisible(false);
+  watches.setVisible(true);
+  await delay(50);
+  assert.equal(store.looks, 1, 'a question that was dismissed would be asked again');
+  store.lost = 'host-unreachable';
+  watches.setVisible(false);
+  watches.setVisible(true);
+  await until('it is looked for again', () => store.looks === 2);
   store.lost = undefined;
   watches.begin('prod');
   await until('the watch begins', () => store.openStreams === 1);
