@@ -176,24 +176,32 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
   }
 
   private runChanged(run: RunRecord): void {
-    if (run.over && run.kind !== 'plan') {
-      this.shownText.delete(run.id);
-      this.updateList();
-      // A host that was just out of reach, or not trusted, would only ask the same questions again.
-      if (run.snapshot?.result?.error?.code.startsWith('host-') === true) {
-        return;
-      }
-      this.drawAgain(run.host);
-      if (this.view.visible) {
-        void this.reveal(run.host);
-      }
+    const text = run.over ? undefined : runningText(run, phaseOf(run));
+    // Most events of a run change nothing in this view.
+    if (this.shownText.get(run.id) === text) {
       return;
     }
-    // Most events of a run change nothing in this view.
-    const text = runningText(run, phaseOf(run));
-    if (this.shownText.get(run.id) !== text) {
+    if (text === undefined) {
+      this.shownText.delete(run.id);
+    } else {
       this.shownText.set(run.id, text);
-      this.rows.update();
+    }
+    // A host that is not on the list has its row as long as the run lasts.
+    this.updateList();
+    if (run.over && run.kind !== 'plan') {
+      this.lookAfter(run);
+    }
+  }
+
+  /** Looks at a host that a run may have changed. */
+  private lookAfter({ host, snapshot }: RunRecord): void {
+    // One that was just out of reach, or not trusted, would only ask the same questions again.
+    if (snapshot?.result?.error?.code.startsWith('host-') === true) {
+      return;
+    }
+    this.drawAgain(host);
+    if (this.view.visible) {
+      void this.reveal(host);
     }
   }
 }
