@@ -181,7 +181,9 @@ class Page {
     this.diff.update(state.diffs);
     this.showPlan(state);
     this.tabs.offer(state.sections);
-    const section = this.memory.section ?? state.focus;
+    const { section: chosen } = this.memory;
+    // What was chosen may not be on offer any more: the log of a plan that is made now.
+    const section = chosen !== undefined && state.sections.includes(chosen) ? chosen : state.focus;
     if (this.shownSection !== section) {
       this.shownSection = section;
       this.tabs.select(section);

@@ -48,7 +48,7 @@ export function panelState(run: KeptRun, phase: RunPhase): PanelState {
     diffs: confChanges(snapshot).map(diffView),
     actions: actions(run, phase),
     asks: phase === 'asking',
-    sections: sections(run),
+    sections: sections(run, phase),
     focus: focus(run, phase),
   };
 }
@@ -366,10 +366,7 @@ function actions(run: KeptRun, phase: RunPhase): ActionButton[] {
   }
   if (phase === 'running') {
     const isWaiting = waitHint(run.snapshot) !== undefined;
-    return [
-      ...(isWaiting ? [button('keepWaiting', t('Keep Waiting'), true)] : []),
-      ...(run.kind === 'plan' ? [] : [button('cancel', t('Cancel'))]),
-    ];
+    return [...(isWaiting ? [button('keepWaiting', t('Keep Waiting'), true)] : []), button('cancel', t('Cancel'))];
   }
   const { plan, result } = run.snapshot ?? {};
   const again = repeatLabel(run);
@@ -428,18 +425,25 @@ function button(action: PanelAction, label: string, primary = false): ActionButt
   return { action, label, primary };
 }
 
-/** A plan that is not made yet, or never was, has nothing but its log. */
-function sections(run: KeptRun): readonly PanelSection[] {
+/** A plan that is not made yet, or never was, has nothing but its log; of one that is made, the log is no news. */
+function sections(run: KeptRun, phase: RunPhase): readonly PanelSection[] {
   if (run.kind !== 'plan') {
     return PANEL_SECTIONS;
   }
-  return run.snapshot?.plan === undefined ? ['log'] : ['nginx', 'plan'];
+  const { plan, result } = run.snapshot ?? {};
+  if (plan === undefined) {
+    return ['log'];
+  }
+  return phase === 'running' || result?.error !== undefined ? ['log', 'nginx', 'plan'] : ['nginx', 'plan'];
 }
 
 function focus(run: KeptRun, phase: RunPhase): PanelSection {
   const { snapshot } = run;
-  if (run.kind === 'plan' || phase === 'asking') {
-    return snapshot?.plan === undefined || phase === 'running' ? 'log' : 'plan';
+  if (phase === 'asking') {
+    return 'plan';
+  }
+  if (run.kind === 'plan') {
+    return sections(run, phase).includes('log') ? 'log' : 'plan';
   }
   const error = snapshot?.result?.error;
   if (error?.code === 'unhealthy') {

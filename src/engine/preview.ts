@@ -20,8 +20,9 @@ const CLEAN_UP_MS = 30_000;
 const DESCRIPTION_BYTES = 4_000;
 
 /**
- * Finds out what a deployment would do, with the events of its stages `plan` and `build`; the `plan` event comes last.
- * Where another plan was read before, this one says so. Throws what these stages throw.
+ * Finds out what a deployment would do, with the events of its stages `plan` and `build`. There are two `plan` events:
+ * one before the build, and the whole plan, with what is to be sent, at the end. Where another plan was read before, it
+ * says so. Throws what these stages throw.
  */
 export async function previewDeployment(request: DeployRequest, emit: Emit, signal: AbortSignal): Promise<Plan> {
   const { service, host, build, person, read } = request;

@@ -167,6 +167,18 @@ test('for screen readers and less motion: the stage that runs, a countdown said 
   assert.equal(await turning(), 'none');
 });
 
+test('a tab that is no longer offered gives way: the log, once its plan is made', async () => {
+  const { page } = await openPage();
+  const made = run({ kind: 'plan', snapshot: fold({ type: 'plan', plan }) });
+  await send(page, words, stateOf(made, 'running'));
+  await page.getByRole('tab', { name: 'Plan' }).click();
+  await page.getByRole('tab', { name: 'Log' }).click();
+  await page.getByText('Nothing has been logged.').waitFor();
+  await send(page, stateOf({ ...made, over: true }, 'over'));
+  await page.locator('.facts').getByText(plan.release).waitFor();
+  assert.equal(await page.getByRole('tab', { name: 'Log' }).count(), 0);
+});
+
 test('Follow leaves the keyboard in the log', async () => {
   const { page } = await openPage();
   const lines = Array.from({ length: 500 }, () => ({ time: '', source: '', level: 'info' as const, text: 'line' }));

@@ -130,6 +130,29 @@ test('a plan shows its facts and no stages, and offers the deployment', () => {
   assert.deepEqual(actionsOf(state), ['deploy']);
 });
 
+test('a plan that is being made, or failed, has its log, and can be cancelled while it is made', () => {
+  const first = [
+    { type: 'plan', plan },
+    { type: 'stage', stage: 'build', status: 'running' },
+  ] as const;
+  const running = panelState(run({ kind: 'plan', snapshot: fold(...first) }), 'running');
+  assert.deepEqual(running.sections, ['log', 'nginx', 'plan']);
+  assert.equal(running.focus, 'log');
+  assert.deepEqual(actionsOf(running), ['cancel']);
+
+  const result = failed({ code: 'build', stage: 'build' });
+  const over = panelState(
+    run({ kind: 'plan', snapshot: fold(...first, { type: 'result', result }), over: true }),
+    'over',
+  );
+  assert.deepEqual(over.sections, ['log', 'nginx', 'plan']);
+  assert.equal(over.focus, 'log');
+  assert.deepEqual(panelState(run({ kind: 'plan', snapshot: fold(...first), over: true }), 'over').sections, [
+    'nginx',
+    'plan',
+  ]);
+});
+
 test('a run that waits for the plan to be read asks to deploy or cancel, and shows the plan', () => {
   const snapshot = fold(
     {
