@@ -6,6 +6,7 @@ import { t } from '../l10n';
 import { changesSetting, hostOptions } from './settings';
 import type { KnownHost } from './treeRows';
 import { formatSeconds } from './units';
+import { untilAborted } from './untilAborted';
 
 /** An unused connection is closed after this many milliseconds. */
 const IDLE_MS = 120_000;
@@ -183,15 +184,6 @@ export class HostStore implements vscode.Disposable {
       }
     }
   }
-}
-
-/** The promise's outcome, or the signal's reason when that comes first. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(toDeployError(signal.reason, 'cancelled'));
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 async function withLimit<T>(host: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {

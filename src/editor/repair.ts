@@ -7,6 +7,7 @@ import { t } from '../l10n';
 import type { Parts } from './parts';
 import { personHere } from './runner';
 import type { KnownHost } from './treeRows';
+import { untilAborted } from './untilAborted';
 
 /**
  * Ends every unusual state that needs no person, of one service or of the whole host, after the person was told which
@@ -16,7 +17,9 @@ export async function repair(app: Parts, host: string, service: string | undefin
   const name = service ?? hostLabel(host);
   const yes = t('Repair');
   const question = service === undefined ? t('Repair {0}?', name) : t('Repair {0} on {1}?', service, hostLabel(host));
-  const now = await withProgress(t('Looking at {0}…', hostLabel(host)), () => app.hosts.observe(host, true));
+  const now = await withProgress(t('Looking at {0}…', hostLabel(host)), (signal) =>
+    untilAborted(app.hosts.observe(host, true), signal),
+  );
   const detail = [
     ...repairable(now, service),
     t('What an interrupted run has left is ended or removed. A slot that serves is not touched.'),

@@ -274,6 +274,15 @@ step('what a restart of the host would not bring back is told, and repaired, fro
   await warned.click('Show Details');
   await editor.showTab(/Restart of production/);
   assert.match(await editor.text(), /^uptimer: .*GREEN/m);
+  await host.pause();
+  try {
+    await slots.menu(['production', 'uptimer'], 'Repair…');
+    const looking = await editor.notification(/Looking at production…/);
+    await looking.cancel();
+    await looking.gone(5_000);
+  } finally {
+    await host.unpause();
+  }
   await slots.menu(['production', 'uptimer'], 'Repair…');
   const repairing = await editor.dialog('Repair uptimer on production?');
   assert.match(repairing.detail, /GREEN is live and would not come back/);
