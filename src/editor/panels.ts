@@ -61,9 +61,18 @@ export class Panels implements vscode.Disposable, vscode.WebviewPanelSerializer 
     this.attach(panel, run).openSection(section);
   }
 
-  /** Shows the plan that is to be read. The keyboard follows only from the panel itself: whoever types is left to it. */
-  ask(run: RunRecord): void {
-    this.show(run, this.panelFor(run)?.panel.active !== true);
+  /**
+   * Shows the plan that is to be read. The keyboard follows only from the panel itself: whoever types is left to it.
+   * False where that would lay the plan over the text they type in: then it is not shown.
+   */
+  ask(run: RunRecord): boolean {
+    const panel = this.panelFor(run)?.panel;
+    const column = vscode.window.activeTextEditor?.viewColumn;
+    if (panel?.visible === false && panel.viewColumn !== undefined && panel.viewColumn === column) {
+      return false;
+    }
+    this.show(run, panel?.active !== true);
+    return true;
   }
 
   /** The run's own panel, else one of the same service and host that shows a run which is over. */

@@ -82,11 +82,12 @@ export class Runner {
   private async readPlan(work: Work, target: Target, host: string, read: Plan | undefined): Promise<Plan> {
     const { id } = work;
     const plan = await this.withProgress(id, 'plan', () => this.preview(work, target, host, read));
+    const approved = this.parts.runs.ask(id);
     const run = this.parts.runs.get(id);
-    if (run !== undefined) {
-      this.parts.panels.ask(run);
+    if (run?.answer !== undefined && !this.parts.panels.ask(run)) {
+      this.sayItRuns(run);
     }
-    if (!(await this.parts.runs.ask(id))) {
+    if (!(await approved)) {
       this.declined.add(id);
       throw cancelledError();
     }

@@ -114,6 +114,24 @@ step('the change to nginx opens in the diff editor of VS Code', async () => {
   assert.match(await editor.text(), /uptimer_GREEN:8080/);
 });
 
+step('a plan that is made is not laid over the text that is typed in', async () => {
+  await production.serve('GREEN');
+  await host.pause();
+  try {
+    await askToDeploy();
+    await editor.webview(/Connecting to production|Looking at the host/);
+    // In the panel's own group: it goes out of sight.
+    await editor.openFile('Dockerfile');
+  } finally {
+    await host.unpause();
+  }
+  const asks = await editor.notification(/The plan of uptimer → production waits for your answer/, DEPLOYED);
+  assert.match(await editor.text(), /^FROM /, 'the file stays in front');
+  await asks.click('Show Plan');
+  await (await scene.readPlan()).getByRole('button', { name: 'Cancel' }).click();
+  await editor.webview(/Cancelled before anything was touched/);
+});
+
 step('a plan names every file of nginx, and is read again when host or configuration has changed', async (t) => {
   await production.serve('GREEN');
   const uptimer = { route: { hosts: ['uptimer.example'] } };
