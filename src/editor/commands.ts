@@ -50,7 +50,9 @@ const COMMANDS: Readonly<Record<CommandId, Command>> = {
   'blueGreen.repair': repairRow,
   'blueGreen.drill': drillRow,
   'blueGreen.cancel': cancel,
+  'blueGreen.cancelFromTitle': (app) => cancel(app, undefined),
   'blueGreen.showPanel': showPanel,
+  'blueGreen.showPanelFromTitle': (app) => showPanel(app, undefined),
   'blueGreen.showLogs': showLogs,
   'blueGreen.stopLogs': stopLogs,
   'blueGreen.openSite': site,
@@ -174,9 +176,9 @@ async function drillRow(app: Parts, argument: Argument): Promise<void> {
   }
 }
 
-async function cancel(app: Parts): Promise<void> {
+async function cancel(app: Parts, argument: Argument): Promise<void> {
   const run = await chooseRun(
-    app.runs.active(),
+    activeRuns(app, argument),
     t('Blue-Green: cancel'),
     new DeployError('usage', t('No deployment is under way.')),
   );
@@ -185,8 +187,8 @@ async function cancel(app: Parts): Promise<void> {
   }
 }
 
-async function showPanel(app: Parts): Promise<void> {
-  const active = app.runs.active();
+async function showPanel(app: Parts, argument: Argument): Promise<void> {
+  const active = activeRuns(app, argument);
   const run = await chooseRun(
     active.length === 1 ? active : app.runs.all(),
     t('Blue-Green: deployments'),
@@ -197,6 +199,14 @@ async function showPanel(app: Parts): Promise<void> {
   if (run !== undefined) {
     app.panels.show(run, false);
   }
+}
+
+/** The runs under way: all, or those that work on what a row stands for. */
+function activeRuns(app: Parts, argument: Argument): RunRecord[] {
+  const row = rowOf(argument);
+  const isMeant = ({ service, host }: RunRecord): boolean =>
+    row === undefined || ('service' in row && row.service === service && row.host === host);
+  return app.runs.active().filter(isMeant);
 }
 
 async function chooseRun(runs: readonly RunRecord[], title: string, none: DeployError): Promise<RunRecord | undefined> {
@@ -325,6 +335,7 @@ function copiedText(row: Row): string {
     case 'proxy':
       return PROXY_CONTAINER;
     case 'service':
+    case 'coming':
       return row.service;
     case 'slot':
       return slotContainer(row.service, row.slot);

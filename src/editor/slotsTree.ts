@@ -1,13 +1,14 @@
 import * as vscode from 'vscode';
-import { SLOTS_VIEW } from './commandIds';
+import { type CommandId, SLOTS_VIEW } from './commandIds';
 import { type Disposer, disposeAll } from './disposables';
 import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
 import { HostWatches } from './hostWatches';
+import { t } from '../l10n';
 import { phaseOf, type RunRecord, type RunStore } from './runs';
 import { runningText } from './runText';
 import { ShownRows, type TreeNode } from './shownRows';
-import { hostRow, type Row, rowsOfHost, rowsOfService, type RunningHere } from './treeRows';
+import { hostRow, isBusy, type Row, rowsOfHost, rowsOfService, type RunningHere } from './treeRows';
 
 /**
  * The Slots view: hosts, their services, and each service's slots. A host is looked at when its row is opened, after a
@@ -78,7 +79,8 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
     }
   }
 
-  getTreeItem({ row }: TreeNode): vscode.TreeItem {
+  getTreeItem(node: TreeNode): vscode.TreeItem {
+    const { row } = node;
     const state = {
       none: vscode.TreeItemCollapsibleState.None,
       collapsed: vscode.TreeItemCollapsibleState.Collapsed,
@@ -94,6 +96,9 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       row.icon.color === undefined ? undefined : new vscode.ThemeColor(row.icon.color),
     );
     item.accessibilityInformation = { label: row.spoken };
+    if (isBusy(row)) {
+      item.command = showPanelCommand(node);
+    }
     return item;
   }
 
@@ -204,4 +209,9 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
       void this.reveal(host);
     }
   }
+}
+
+/** What a click on a row does that a run works on. */
+function showPanelCommand(node: TreeNode): vscode.Command {
+  return { command: 'blueGreen.showPanel' satisfies CommandId, title: t('Show Deployment'), arguments: [node] };
 }

@@ -40,6 +40,7 @@ export type Row = RowBase &
     | { readonly kind: 'host'; readonly host: string }
     | { readonly kind: 'proxy'; readonly host: string }
     | { readonly kind: 'service'; readonly host: string; readonly service: string }
+    | { readonly kind: 'coming'; readonly host: string; readonly service: string }
     | { readonly kind: 'slot'; readonly host: string; readonly service: string; readonly slot: SlotName }
     | { readonly kind: 'message'; readonly host: string }
   );
@@ -243,17 +244,23 @@ function isRepairable(findings: readonly Finding[]): boolean {
 /** A service on its first deployment to a host: no container of it exists yet. */
 function comingRow(host: string, run: RunningHere): Row {
   return {
-    kind: 'message',
+    kind: 'coming',
     host,
+    service: run.service,
     id: `coming:${host}:${run.service}`,
     label: run.service,
     description: run.text,
     tooltip: sentences(run.service, run.text),
     spoken: `${run.service}, ${run.text}`,
     icon: { id: 'loading~spin' },
-    context: 'message',
+    context: contextOf('coming', { busy: true }),
     children: 'none',
   };
+}
+
+/** Whether a run works on what the row stands for. */
+export function isBusy({ context }: Row): boolean {
+  return context.split('.').includes('busy');
 }
 
 /** While a run of this window works on a service, its lock and its half-done steps are no news: the row says what goes on. */

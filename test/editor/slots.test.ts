@@ -238,6 +238,15 @@ step('a host with an unknown key: asked with its fingerprint, refused when not t
     assert.deepEqual(await containers(stranger), []);
 
     await (await askWhetherTrusted('Deploy…')).click('Trust and Remember');
+    await scene.readPlan();
+    // The panel goes out of sight; the row of what is coming brings it back.
+    await editor.openFile('Dockerfile');
+    await editor.openView('Blue-Green');
+    await slots.expand(address);
+    const coming = [address, 'uptimer Waiting for your answer'];
+    const items = await slots.menuItems(coming);
+    assert.ok(items.includes('Show Deployment') && items.includes('Cancel Deployment'), items.join());
+    await slots.click(coming);
     await (await scene.readPlan()).getByRole('button', { name: 'Deploy' }).click();
     await (await editor.notification(/is live on BLUE/, DEPLOYED)).close();
     assert.match((await get(stranger)).text, /^uptimer /);

@@ -38,7 +38,7 @@ test('no button in the title of the view is one of a row: VS Code hands it the r
   assert.deepEqual(shared, []);
 });
 
-test('while a run works on a service, its menus only look at it', () => {
+test('while a run works on a service, its menus only look at it, show the run and cancel it', () => {
   const offered = (context: string): string[] => {
     const items = (contributes.menus['view/item/context'] ?? []).filter(({ when = '' }) =>
       new RegExp(/viewItem =~ \/(.+)\//.exec(when)?.[1] ?? '').test(context),
@@ -46,13 +46,15 @@ test('while a run works on a service, its menus only look at it', () => {
     return [...new Set(items.map(({ command }) => command.replace('blueGreen.', '')))].sort();
   };
   const looks = ['copy', 'openSite', 'showConf', 'showLogs'];
-  assert.deepEqual(offered('service.live.previous.busy'), looks);
+  const runs = ['cancel', 'showPanel'];
+  assert.deepEqual(offered('coming.busy'), [...runs, 'copy'].sort());
+  assert.deepEqual(offered('service.live.previous.busy'), [...looks, ...runs].sort());
   assert.deepEqual(
     offered('service.live.previous'),
     [...looks, 'deploy', 'plan', 'remove', 'repair', 'rollback'].sort(),
   );
   const looksAtSlot = ['copy', 'copyCommit', 'copyImage', 'shell', 'showLogs'];
-  assert.deepEqual(offered('slot.idle.running.commit.busy'), looksAtSlot);
+  assert.deepEqual(offered('slot.idle.running.commit.busy'), [...looksAtSlot, ...runs].sort());
   assert.deepEqual(offered('slot.idle.running.commit'), [...looksAtSlot, 'restart', 'switch'].sort());
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostRow, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
+import { hostRow, isBusy, rowsOfHost, rowsOfService } from '../../../src/editor/treeRows';
 import { DeployError } from '../../../src/model';
 import { AT, seen, service, slot } from './samples';
 
@@ -103,6 +103,11 @@ test('a run under way shows on its service, also before the service exists there
     'uptimer: Deploying: Probe',
     'shop: Deploying: Build',
   ]);
+  // By which the menus and a click find the run.
+  const [, coming] = rows;
+  assert.ok(coming?.kind === 'coming' && coming.service === 'shop');
+  assert.equal(coming.context, 'coming.busy');
+  assert.deepEqual(rows.map(isBusy), [true, true, false], 'the proxy is not');
 });
 
 test('what a run of this window has under its hands is no finding', () => {
