@@ -28,13 +28,16 @@ import { openShellTerminal } from './shellTerminal';
 import { TreeNode } from './shownRows';
 import { drill, repair } from './repair';
 import { personHere } from './runner';
-import { runTitle } from './runText';
-import type { RunRecord } from './runs';
+import { runDescription, runTitle } from './runText';
+import { phaseOf, type RunRecord } from './runs';
 import { chooseTarget, chooseTargetNamed, readTarget, reloadTarget, type Target } from './target';
 import type { Row } from './treeRows';
 
-/** What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a code lens. */
-type Argument = vscode.Uri | TreeNode | ServiceInFile | undefined;
+/**
+ * What a menu hands to its command: the file of an explorer or editor, the row of the Slots view, or the service of a
+ * code lens. The status bar hands over the id of a run.
+ */
+type Argument = vscode.Uri | TreeNode | ServiceInFile | string | undefined;
 type Command = (app: Parts, argument: Argument) => Promise<void>;
 
 /**
@@ -188,9 +191,10 @@ async function cancel(app: Parts, argument: Argument): Promise<void> {
 }
 
 async function showPanel(app: Parts, argument: Argument): Promise<void> {
-  const active = activeRuns(app, argument);
+  const named = typeof argument === 'string' ? app.runs.get(argument) : undefined;
+  const meant = named === undefined ? activeRuns(app, argument) : [named];
   const run = await chooseRun(
-    active.length === 1 ? active : app.runs.all(),
+    meant.length === 1 ? meant : app.runs.all(),
     t('Blue-Green: deployments'),
     new DeployError('usage', t('There has been no deployment from this workspace yet.'), {
       hint: t('Run Blue-Green: Deploy.'),
@@ -220,11 +224,11 @@ async function chooseRun(runs: readonly RunRecord[], title: string, none: Deploy
   const picked = await vscode.window.showQuickPick(
     runs.map((run) => ({
       label: runTitle(run),
-      description: new Date(run.startedAt).toLocaleString(vscode.env.language),
+      description: runDescription(run, phaseOf(run)),
       detail: run.snapshot?.result?.summary ?? '',
       run,
     })),
-    { title, matchOnDetail: true },
+    { title, matchOnDescription: true, matchOnDetail: true },
   );
   return picked?.run;
 }
@@ -498,5 +502,10 @@ function rowOf(argument: Argument): Row | undefined {
 }
 
 function toArgument(value: unknown): Argument {
-  return value instanceof vscode.Uri || value instanceof TreeNode || value instanceof ServiceInFile ? value : undefined;
+  const isArgument =
+    value instanceof vscode.Uri ||
+    value instanceof TreeNode ||
+    value instanceof ServiceInFile ||
+    typeof value === 'string';
+  return isArgument ? value : undefined;
 }

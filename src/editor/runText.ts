@@ -8,6 +8,7 @@ import { t } from '../l10n';
 import { stageName } from '../stageNames';
 import { plainText } from './plainText';
 import { stageActivity, stageLabel, statusText } from './stageWords';
+import { formatDate } from './times';
 import { countConnections, formatBytes, formatDuration, formatSeconds } from './units';
 
 /** `uptimer → prod` */
@@ -27,6 +28,35 @@ export function kindText(kind: RunKind): string {
     case 'plan':
       return t('Planning');
   }
+}
+
+/** What a run is called when it is over. */
+function kindName(kind: RunKind): string {
+  switch (kind) {
+    case 'deploy':
+      return t('Deployment');
+    case 'rollback':
+      return t('Rollback');
+    case 'switch':
+      return t('Slot switch');
+    case 'plan':
+      return t('Plan');
+  }
+}
+
+/** What tells a run from others of the same service: `Deployment · failed · Nov 22, 2026, 8:45 PM`. */
+export function runDescription(run: KeptRun, phase: RunPhase): string {
+  const isUnderWay = phase === 'running' || phase === 'asking';
+  const what = isUnderWay ? [runningText(run, phase)] : [kindName(run.kind), outcomeText(run)];
+  return [...what, formatDate(run.startedAt)].join(' · ');
+}
+
+function outcomeText({ snapshot, over }: KeptRun): string {
+  if (!over) {
+    return t('interrupted');
+  }
+  const error = snapshot?.result?.error;
+  return statusText(error === undefined ? 'done' : error.code === 'cancelled' ? 'cancelled' : 'failed');
 }
 
 /** The line below the progress bar: stage, and how far it is. */

@@ -13,6 +13,8 @@ export class StatusBar implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem('blueGreen.service', vscode.StatusBarAlignment.Left);
   /** Hosts that were looked at after their last run: what is known of any other is older than that run. */
   private readonly looked = new Set<string>();
+  /** The run that it tells of. */
+  private shown: string | undefined;
   private readonly subscriptions: vscode.Disposable;
 
   constructor(
@@ -20,7 +22,6 @@ export class StatusBar implements vscode.Disposable {
     private readonly hosts: HostStore,
   ) {
     this.item.name = t('Blue-Green service');
-    this.item.command = 'blueGreen.showPanel' satisfies CommandId;
     this.subscriptions = vscode.Disposable.from(
       this.item,
       runs.onDidChange((run) => {
@@ -50,7 +51,9 @@ export class StatusBar implements vscode.Disposable {
     const { text, spoken } = statusBarText(run, phaseOf(run), this.seenSince(run));
     const tooltip = [runTitle(run), run.snapshot?.result?.summary].filter(Boolean).join('\n');
     // Most events of a run change nothing here.
-    if (this.item.text !== text || this.item.tooltip !== tooltip) {
+    if (this.shown !== run.id || this.item.text !== text || this.item.tooltip !== tooltip) {
+      this.shown = run.id;
+      this.item.command = showPanelCommand(run);
       this.item.text = text;
       this.item.tooltip = tooltip;
       this.item.accessibilityInformation = { label: spoken };
@@ -74,4 +77,9 @@ export class StatusBar implements vscode.Disposable {
 /** A run that never reached its host says nothing about what is live there. */
 function hasSeenTheHost({ kind, snapshot }: RunRecord): boolean {
   return kind !== 'plan' && (snapshot?.plan !== undefined || snapshot?.result?.live !== undefined);
+}
+
+/** What a click does: the very run that is told of, without asking which. */
+function showPanelCommand({ id }: RunRecord): vscode.Command {
+  return { command: 'blueGreen.showPanel' satisfies CommandId, title: t('Show Deployment'), arguments: [id] };
 }

@@ -412,6 +412,10 @@ step('a deployment with the keyboard alone', async () => {
   assert.match((await get(host)).text, /^uptimer 1 /);
   // Also with the view of the slots hidden.
   await editor.statusItem('uptimer: BLUE');
+  // Its run comes at once, whichever others there are.
+  await editor.runCommand('View: Close All Editors');
+  await editor.clickStatus('uptimer: BLUE');
+  await editor.webview(/is live on BLUE/);
 });
 
 /** Waits until an element of the panel has the keyboard's focus. */

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { endMessage, logLine, progressText, runningText, statusBarText } from '../../../src/editor/runText';
+import {
+  endMessage,
+  logLine,
+  progressText,
+  runDescription,
+  runningText,
+  statusBarText,
+} from '../../../src/editor/runText';
 import { AT, failed, fold, good, plan, run } from './samples';
 
 test('progress names the host first, then the stage, its place and its detail', () => {
@@ -50,6 +57,27 @@ test('the tree names kind and stage', () => {
   const snapshot = fold({ type: 'stage', stage: 'drain', status: 'running' });
   assert.equal(runningText(run({ kind: 'rollback', snapshot }), 'running'), 'Rolling back: Drain');
   assert.equal(runningText(run({ snapshot }), 'asking'), 'Waiting for your answer');
+});
+
+test('runs of one service are told apart by what they were, how they ended and when', () => {
+  const described = (
+    change: Parameters<typeof run>[0],
+    phase: Parameters<typeof runDescription>[1] = 'over',
+  ): string => {
+    const [date, ...words] = runDescription(run({ over: true, ...change }), phase)
+      .split(' · ')
+      .reverse();
+    assert.match(date ?? '', /^Nov 2\d, 2026, /);
+    return words.reverse().join(' · ');
+  };
+  const ended = (result: typeof good): Parameters<typeof run>[0] => ({ snapshot: fold({ type: 'result', result }) });
+  assert.equal(described(ended(good)), 'Deployment · done');
+  assert.equal(described({ kind: 'rollback', ...ended(failed({})) }), 'Rollback · failed');
+  assert.equal(described({ kind: 'switch', ...ended(failed({ code: 'cancelled' })) }), 'Slot switch · cancelled');
+  assert.equal(described({ kind: 'plan', snapshot: fold({ type: 'plan', plan }) }), 'Plan · done');
+  assert.equal(described({ over: false }, 'earlier'), 'Deployment · interrupted');
+  const probing = fold({ type: 'stage', stage: 'probe', status: 'running' });
+  assert.equal(described({ over: false, snapshot: probing }, 'running'), 'Deploying: Probe');
 });
 
 test('the status bar: what is done, what is live, and that a run was interrupted', () => {
