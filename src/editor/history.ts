@@ -36,6 +36,23 @@ const KEPT_LINES = 100;
 const KEPT_PROBES = 50;
 const KEPT_CHARACTERS = 240;
 
+/** Runs that are stored. */
+const MAX_HISTORY = 20;
+
+/**
+ * Which runs are stored, of all that are known, newest first; and which are to be forgotten. The others stay in memory
+ * as long as they are needed there.
+ */
+export function sortOut<R>(
+  runs: readonly R[],
+  isNeeded: (run: R) => boolean,
+): { readonly stored: readonly R[]; readonly forgotten: readonly R[] } {
+  return {
+    stored: runs.slice(0, MAX_HISTORY),
+    forgotten: runs.slice(MAX_HISTORY).filter((run) => !isNeeded(run)),
+  };
+}
+
 /** The run without what is too long to keep. Values of environment variables are in none of its parts. */
 export function forHistory(run: KeptRun): KeptRun {
   const { id, kind, service, host, origin, to, startedAt, snapshot, over } = run;

@@ -32,6 +32,7 @@ export class Panels implements vscode.Disposable, vscode.WebviewPanelSerializer 
     private readonly runs: RunStore,
     private readonly handler: PanelHandler,
   ) {
+    runs.keepShown((id) => [...this.open].some(({ runId }) => runId === id));
     this.subscriptions = [
       vscode.window.registerWebviewPanelSerializer(PANEL_VIEW_TYPE, this),
       runs.onDidChange((run) => {

@@ -3,10 +3,9 @@ import * as vscode from 'vscode';
 import { Patience } from '../engine/patience';
 import { foldEvent } from '../engine/snapshot';
 import { cancelledError, type DeployEvent } from '../model';
-import { forHistory, isKeptRun, type KeptRun, type RunPhase } from './history';
+import { forHistory, isKeptRun, type KeptRun, type RunPhase, sortOut } from './history';
 
 const HISTORY_KEY = 'blueGreen.history';
-const MAX_HISTORY = 20;
 
 /** One deployment, rollback or plan, under way or over. Everything shown of it comes from `snapshot`. */
 export interface RunRecord extends KeptRun {
@@ -37,6 +36,7 @@ export function phaseOf(run: RunRecord): RunPhase {
 export class RunStore implements vscode.Disposable {
   private readonly runs = new Map<string, RunRecord>();
   private readonly changed = new vscode.EventEmitter<RunRecord>();
+  private isShown: (id: string) => boolean = () => false;
   private readonly happened = new vscode.EventEmitter<{ run: RunRecord; event: DeployEvent }>();
   readonly onDidChange = this.changed.event;
   /** Every event once, for the log. */
@@ -46,6 +46,11 @@ export class RunStore implements vscode.Disposable {
     for (const kept of this.kept()) {
       this.runs.set(kept.id, { ...kept, abort: undefined, patience: new Patience(), answer: undefined, earlier: true });
     }
+  }
+
+  /** A run that is shown somewhere is not forgotten, however many came after it. */
+  keepShown(isShown: (id: string) => boolean): void {
+    this.isShown = isShown;
   }
 
   get(id: string): RunRecord | undefined {
@@ -150,12 +155,8 @@ export class RunStore implements vscode.Disposable {
   }
 
   private save(): void {
-    const kept = this.all().slice(0, MAX_HISTORY);
-    for (const id of this.runs.keys()) {
-      if (!kept.some((run) => run.id === id) && this.runs.get(id)?.abort === undefined) {
-        this.runs.delete(id);
-      }
-    }
-    void this.memory.update(HISTORY_KEY, kept.map(forHistory));
+    const { stored, forgotten } = sortOut(this.all(), (run) => run.abort !== undefined || this.isShown(run.id));
+    forgotten.forEach(({ id }) => this.runs.delete(id));
+    void this.memory.update(HISTORY_KEY, stored.map(forHistory));
   }
 }

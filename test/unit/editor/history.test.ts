@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { forHistory, isKeptRun } from '../../../src/editor/history';
+import { forHistory, isKeptRun, sortOut } from '../../../src/editor/history';
 import { fold, good, plan, run } from './samples';
 
 test('a long run is kept short, with its end and its result', () => {
@@ -39,4 +39,11 @@ test('what was stored comes back; what an older version or a stranger stored doe
 test('only what is declared is kept: nothing rides along into the storage', () => {
   const kept = forHistory({ ...run(), secret: 'hunter2' } as ReturnType<typeof run>);
   assert.ok(!JSON.stringify(kept).includes('hunter2'));
+});
+
+test('twenty runs are stored; an older one stays in memory while a panel shows it', () => {
+  const runs = Array.from({ length: 24 }, (_, index) => index + 1);
+  const { stored, forgotten } = sortOut(runs, (run) => run === 3 || run === 22);
+  assert.deepEqual(stored, runs.slice(0, 20));
+  assert.deepEqual(forgotten, [21, 23, 24]);
 });
