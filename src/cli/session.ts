@@ -1,4 +1,3 @@
-import { hostname, userInfo } from 'node:os';
 import type { Host } from '../engine/host';
 import type { Questions } from '../model';
 import type { HostCommand } from './arguments';
@@ -37,15 +36,4 @@ export async function withHost<T>(
   } finally {
     host.close();
   }
-}
-
-/** Who deploys, as labels and locks name them. */
-export function personName(): string {
-  let user = 'unknown';
-  try {
-    user = userInfo().username;
-  } catch {
-    // An account without an entry in the user database, as in some containers.
-  }
-  return `${user}@${hostname()}`;
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { personHere } from '../engine/person';
 import { cancelledError, DeployError, PROXY_CONTAINER, slotContainer, type SlotName, type SlotState } from '../model';
 import {
   chooseHost,
@@ -27,7 +28,6 @@ import { pickHost, pickOneOf } from './pickHost';
 import { openShellTerminal } from './shellTerminal';
 import { TreeNode } from './shownRows';
 import { drill, repair } from './repair';
-import { personHere } from './runner';
 import { runDescription, runTitle } from './runText';
 import { phaseOf, type RunRecord } from './runs';
 import { chooseTarget, chooseTargetNamed, readTarget, reloadTarget, type Target } from './target';

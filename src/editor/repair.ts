@@ -1,11 +1,11 @@
 /** Repair and the restart drill, as commands on a host. */
 import * as vscode from 'vscode';
+import { personHere } from '../engine/person';
 import { withProgress } from './actions';
 import { loadEngine } from './engineLoader';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import type { Parts } from './parts';
-import { personHere } from './runner';
 import type { KnownHost } from './treeRows';
 import { untilAborted } from './untilAborted';
 

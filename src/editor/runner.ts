@@ -1,8 +1,8 @@
-import { hostname, userInfo } from 'node:os';
 import * as vscode from 'vscode';
 import type { DeployRequest } from '../engine/deploy';
 import type { Host } from '../engine/host';
 import type { Patience } from '../engine/patience';
+import { personHere } from '../engine/person';
 import {
   cancelledError,
   type DeployError,
@@ -322,18 +322,6 @@ function actionLabel(action: EndAction): string {
 
 function requestOf(service: ServiceConfig, host: Host, build: Host): DeployRequest {
   return { service, host, build: build.engine, person: personHere() };
-}
-
-/** Who deploys, as it is written on the slot. */
-export function personHere(): string {
-  let name: string;
-  try {
-    name = userInfo().username;
-  } catch {
-    // An account without an entry in the system's user list, as in some containers.
-    name = process.env['USER'] ?? process.env['USERNAME'] ?? 'unknown';
-  }
-  return `${name}@${hostname()}`;
 }
 
 /** The result of a run that ended before the engine could give one: no connection, no Docker here, a plan declined. */

@@ -2,12 +2,13 @@ import { loadConfig } from '../../config/load';
 import type { DockerEngine } from '../../docker/engine';
 import type { DeployRequest } from '../../engine/deploy';
 import type { Host } from '../../engine/host';
+import { personHere } from '../../engine/person';
 import type { ServiceConfig } from '../../model';
 import type { DeployCommand } from '../arguments';
 import { reportRun } from '../run';
 import { changeLines, planLines } from '../render';
 import type { Session } from '../session';
-import { personName, withHost } from '../session';
+import { withHost } from '../session';
 import { onlyHost, onlyService } from '../targets';
 import { noteWarnings } from '../warnings';
 
@@ -33,7 +34,7 @@ export async function deployCommand(session: Session, command: DeployCommand): P
   const hostName = await onlyHost(command.host, [service], command.sshConfigFile);
   return withHost(session, command, hostName, (host) =>
     withBuilder(host, service, session.signal, (build) => {
-      const request: DeployRequest = { service, host, build, person: personName() };
+      const request: DeployRequest = { service, host, build, person: personHere() };
       return command.command === 'plan' ? showPlan(session, command, request) : runDeploy(session, command, request);
     }),
   );

@@ -1,7 +1,8 @@
+import { personHere } from '../../engine/person';
 import { DeployError, PROXY_CONTAINER, throwIfCancelled } from '../../model';
 import type { RemoveCommand } from '../arguments';
 import type { Session } from '../session';
-import { personName, withHost } from '../session';
+import { withHost } from '../session';
 import { hostOf } from '../targets';
 
 /** `remove SERVICE` and `remove --proxy`. Returns the exit code. */
@@ -22,7 +23,7 @@ export async function removeCommand(session: Session, command: RemoveCommand): P
   }
   const removed = await withHost(session, command, name, async (host) => {
     const { removeProxy, removeService } = await import('../../engine/remove');
-    return service === undefined ? removeProxy(host, signal) : removeService(host, service, personName(), signal);
+    return service === undefined ? removeProxy(host, signal) : removeService(host, service, personHere(), signal);
   });
   if (json) {
     output.out(JSON.stringify({ type: 'result', ok: true, service: service ?? null, host: name, removed }));

@@ -1,6 +1,7 @@
+import { personHere } from '../../engine/person';
 import type { RepairCommand } from '../arguments';
 import type { Session } from '../session';
-import { personName, withHost } from '../session';
+import { withHost } from '../session';
 import { plainLine } from '../style';
 import { hostOf } from '../targets';
 
@@ -12,7 +13,7 @@ export async function repairCommand(session: Session, command: RepairCommand): P
   return withHost(session, command, name, async (host) => {
     const { repairHost } = await import('../../engine/repair');
     const say = (text: string): void => (json ? undefined : output.note(plainLine(text)));
-    const report = await repairHost(host, personName(), say, signal, service);
+    const report = await repairHost(host, personHere(), say, signal, service);
     const { repaired, failed, left } = report;
     const isDone = failed.length === 0 && left.every(({ remedy }) => remedy !== 'repair');
     if (json) {

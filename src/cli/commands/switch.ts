@@ -1,7 +1,8 @@
+import { personHere } from '../../engine/person';
 import type { SwitchCommand } from '../arguments';
 import { reportRun } from '../run';
 import type { Session } from '../session';
-import { personName, withHost } from '../session';
+import { withHost } from '../session';
 import { locateService } from '../targets';
 
 /** `rollback SERVICE` and `switch SERVICE`: go live with a slot that the host has. Returns the exit code. */
@@ -13,7 +14,7 @@ export async function switchCommand(session: Session, command: SwitchCommand): P
     const request = {
       service,
       host,
-      person: personName(),
+      person: personHere(),
       ...(config === undefined ? {} : { config }),
       ...(slot === undefined ? {} : { to: slot }),
     };
