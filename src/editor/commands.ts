@@ -154,7 +154,11 @@ async function chooseHostOf(app: Parts, argument: ServiceInFile): Promise<Servic
 }
 
 async function switchTo(app: Parts, argument: Argument): Promise<void> {
-  const chosen = await chooseSlot(app, t('Blue-Green: switch'), argument, (slot) => !slot.live);
+  const chosen = await chooseSlot(app, argument, {
+    title: t('Blue-Green: switch'),
+    wanted: (slot) => !slot.live,
+    none: t('There is no idle slot to switch to.'),
+  });
   if (chosen === undefined) {
     return;
   }
@@ -262,7 +266,11 @@ async function stopLogs(app: Parts): Promise<void> {
 }
 
 async function restart(app: Parts, argument: Argument): Promise<void> {
-  const chosen = await chooseSlot(app, t('Blue-Green: restart'), argument, (slot) => slot.state === 'running');
+  const chosen = await chooseSlot(app, argument, {
+    title: t('Blue-Green: restart'),
+    wanted: (slot) => slot.state === 'running',
+    none: t('There is no running container to restart.'),
+  });
   if (chosen === undefined) {
     return;
   }
@@ -294,7 +302,11 @@ async function shell(app: Parts, argument: Argument): Promise<void> {
     openShellTerminal(app.hosts, row.host, PROXY_CONTAINER);
     return;
   }
-  const chosen = await chooseSlot(app, t('Blue-Green: open a shell'), argument, (slot) => slot.state === 'running');
+  const chosen = await chooseSlot(app, argument, {
+    title: t('Blue-Green: open a shell'),
+    wanted: (slot) => slot.state === 'running',
+    none: t('There is no running container to open a shell in.'),
+  });
   if (chosen !== undefined) {
     openShellTerminal(app.hosts, chosen.host, chosen.slot.container);
   }
@@ -463,14 +475,20 @@ function serviceOf(app: Parts, argument: Argument): ServiceOnHost | undefined {
   return service && { host, service };
 }
 
-/** The slot that a row stands for, or one that the person picks. */
+/** What a slot is chosen for. */
+interface SlotWish {
+  readonly title: string;
+  readonly wanted: (slot: SlotState) => boolean;
+  /** What is said when there is none. */
+  readonly none: string;
+}
+
+/** The slot that a row stands for, or one that the person picks. Throws `not-found` when there is none that is wanted. */
 async function chooseSlot(
   app: Parts,
-  title: string,
   argument: Argument,
-  wanted: (slot: SlotState) => boolean,
+  { title, wanted, none }: SlotWish,
 ): Promise<(ServiceOnHost & { slot: SlotState }) | undefined> {
-  const none = t('No container of a service fits on this host.');
   const chosen =
     serviceOf(app, argument) ?? (await chooseService(app, title, (service) => service.slots.some(wanted), none));
   if (chosen === undefined) {

@@ -22,11 +22,11 @@ export class Documents implements vscode.Disposable {
     const diffs: vscode.TextDocumentContentProvider = {
       provideTextDocumentContent: (uri) => {
         const change = this.changeOf(uri.query, uri.path);
-        return change?.[uri.fragment === 'before' ? 'before' : 'after'] ?? '';
+        return change?.[uri.fragment === 'before' ? 'before' : 'after'] ?? noLongerKept();
       },
     };
     const texts: vscode.TextDocumentContentProvider = {
-      provideTextDocumentContent: (uri) => this.texts.get(uri.query) ?? '',
+      provideTextDocumentContent: (uri) => this.texts.get(uri.query) ?? noLongerKept(),
     };
     this.registrations = vscode.Disposable.from(
       vscode.workspace.registerTextDocumentContentProvider(DIFF_SCHEME, diffs),
@@ -69,4 +69,9 @@ export class Documents implements vscode.Disposable {
   dispose(): void {
     this.registrations.dispose();
   }
+}
+
+/** Stands in the place of a text that has been let go of: an empty one would look like an empty file. */
+function noLongerKept(): string {
+  return t('This text is no longer kept. Open it again from where it was opened.');
 }

@@ -144,7 +144,7 @@ function waitHint(snapshot: DeploymentSnapshot | undefined): string | undefined 
     return undefined;
   }
   return wait.stage === 'probe'
-    ? t('Tries left before it is given up: {0}.', formatNumber(wait.left))
+    ? t('Tries left before giving up: {0}.', formatNumber(wait.left))
     : t('The wait for open connections ends in {0}.', formatSeconds(Math.ceil(wait.left / 1000) * 1000));
 }
 

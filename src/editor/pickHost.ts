@@ -57,7 +57,7 @@ async function enterHost(title: string): Promise<string | undefined> {
     ignoreFocusOut: true,
     validateInput: (value) => {
       const checked = checkDestination(value.trim());
-      return typeof checked === 'string' ? undefined : (checked.hint ?? t('This is no host.'));
+      return typeof checked === 'string' ? undefined : (checked.hint ?? t('This is not a valid host.'));
     },
   });
   return answer?.trim();

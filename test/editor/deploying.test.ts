@@ -295,7 +295,7 @@ step('near the end of its waits a deployment is given more time by the button of
     await editor.pick('production');
     await (await scene.readPlan()).getByRole('button', { name: 'Deploy' }).click();
     for (const [stage, hint] of [
-      ['probe', /Tries left before it is given up: \d+\./],
+      ['probe', /Tries left before giving up: \d+\./],
       ['drain', /The wait for open connections ends in \d+ s\./],
     ] as const) {
       const panel = await editor.webview(hint, DEPLOYED);

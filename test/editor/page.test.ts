@@ -155,8 +155,8 @@ test('for screen readers and less motion: the stage that runs, a countdown said 
   assert.equal(await current.getAttribute('aria-current'), 'step');
   assert.match((await current.textContent()) ?? '', /^Probe/);
   await send(page, waiting(29));
-  await page.locator('.hint').getByText('given up: 29.').waitFor();
-  assert.match((await page.locator('.words [aria-live]:not([role])').textContent()) ?? '', /given up: 30\.$/);
+  await page.locator('.hint').getByText('giving up: 29.').waitFor();
+  assert.match((await page.locator('.words [aria-live]:not([role])').textContent()) ?? '', /giving up: 30\.$/);
 
   const turning = (): Promise<string> => current.locator('.icon').evaluate((it) => getComputedStyle(it).animationName);
   assert.equal(await turning(), 'turn');

@@ -288,7 +288,7 @@ test('near the end of a wait it is said how much is left, and more is offered', 
   assert.deepEqual(actionsOf(probing(31)), ['cancel']);
   assert.equal(probing(31).heading.hint, undefined);
   assert.deepEqual(actionsOf(probing(30)), ['keepWaiting', 'cancel']);
-  assert.equal(probing(30).heading.hint, 'Tries left before it is given up: 30.');
+  assert.equal(probing(30).heading.hint, 'Tries left before giving up: 30.');
 
   const draining = (connections: number): ReturnType<typeof panelState> => {
     const events = [
