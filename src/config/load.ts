@@ -6,6 +6,7 @@ import { t } from '../l10n';
 import type { Environment, ServiceConfig, SourcePosition } from '../model';
 import { DeployError } from '../model';
 import { Complaint, quoted } from './complaint';
+import { CONFIG_FILE_NAME } from './fileName';
 import { absolutePath, kindOfPath } from './machine';
 import { checkDestination, checkHealthPath, checkServiceName } from './names';
 import { nearest } from './nearest';
@@ -14,8 +15,6 @@ import { parseConfig } from './parse';
 import type { ConfigProblem } from './problems';
 import { problemsError } from './problems';
 import { zeroService, zeroServiceName } from './zero';
-
-export const CONFIG_FILE_NAME = 'bluegreen.json';
 
 /** What a person says at one time, over what the file says. Relative paths begin at the folder. */
 export interface Overrides {

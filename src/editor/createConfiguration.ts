@@ -1,9 +1,10 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { CONFIG_FILE_NAME } from '../config/fileName';
 import { DeployError } from '../model';
 import { distinguish, wholePath } from './distinguish';
-import { CONFIG_NAME } from './dockerfileName';
 import { loadEngine } from './engineLoader';
+import { exists } from './exists';
 import { findDockerfiles, isDockerfile } from './findDockerfiles';
 import { t } from '../l10n';
 import { openFolders } from './target';
@@ -17,7 +18,7 @@ export async function createConfiguration(resource: vscode.Uri | undefined, host
     return;
   }
   const folder = path.dirname(dockerfile.fsPath);
-  const file = vscode.Uri.file(path.join(folder, CONFIG_NAME));
+  const file = vscode.Uri.file(path.join(folder, CONFIG_FILE_NAME));
   if (!(await exists(file))) {
     const { configTemplate, exposedPorts, zeroServiceName } = await loadEngine();
     const name = path.basename(dockerfile.fsPath);
@@ -59,13 +60,4 @@ async function chooseDockerfile(): Promise<vscode.Uri | undefined> {
     { title: t('Blue-Green: configuration for which Dockerfile?'), placeHolder: t('Dockerfile') },
   );
   return picked?.uri;
-}
-
-async function exists(file: vscode.Uri): Promise<boolean> {
-  try {
-    await vscode.workspace.fs.stat(file);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -4,7 +4,7 @@ import { changesSetting, readList, writeHosts } from './settings';
 const RECENT_KEY = 'blueGreen.recentHosts';
 const MAX_RECENT = 20;
 
-/** The hosts a person works with: those in the settings, then those deployed to lately, newest first. */
+/** The hosts a person works with: those in the settings, then those that runs have reached lately, newest first. */
 export class HostList implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly settings: vscode.Disposable;
@@ -34,7 +34,7 @@ export class HostList implements vscode.Disposable {
     }
   }
 
-  /** Remembers that a host was just deployed to. */
+  /** Remembers that a run has just reached a host. */
   async touch(host: string): Promise<void> {
     await this.memory.update(RECENT_KEY, [host, ...this.recent().filter((name) => name !== host)].slice(0, MAX_RECENT));
     this.changed.fire();

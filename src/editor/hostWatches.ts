@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { cancelledError, type ErrorCode } from '../model';
+import { cancelledError } from '../model';
 import { loadEngine } from './engineLoader';
 import type { HostStore } from './hostStore';
+import { PASSING } from './passing';
 
 /** Milliseconds without a change before a host is looked at: a deployment changes many things at once. */
 const SETTLE_MS = 300;
@@ -11,8 +12,6 @@ const AT_LATEST_MS = 2_000;
 /** A watch that ends sooner, in milliseconds, would end again and again: the host is then looked at on demand only. */
 const WORTH_ANOTHER_MS = 5_000;
 
-/** What passes by itself: a host that restarts, its engine, a network that was away. Nobody has to be asked anything. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(['host-unreachable', 'docker-unreachable']);
 /** Milliseconds between two tries to reach a lost host: the first pause, and the longest. */
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as vscode from 'vscode';
-import { cancelledError, type ErrorCode, toDeployError } from '../model';
+import { cancelledError, toDeployError } from '../model';
 import { loadEngine } from './engineLoader';
 import type { HostStore } from './hostStore';
 import { t } from '../l10n';
 import { LogBuffer } from './logBuffer';
+import { PASSING } from './passing';
 import { plainText } from './plainText';
 import { formatLogTime } from './times';
 import { formatSeconds } from './units';
@@ -17,8 +18,6 @@ const WRITE_EVERY_MS = 100;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 const MAX_TRIES = 10;
-/** What passes by itself: a network that was away, an engine that restarts. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(['host-unreachable', 'docker-unreachable']);
 /** Channels that are kept to be read when they are followed no longer; of more, those shown longest ago go. */
 const MAX_CHANNELS = 20;
 
@@ -35,7 +34,7 @@ export class LogChannels implements vscode.Disposable {
   private readonly followings = new Map<string, Following>();
   private readonly channels = new Map<string, vscode.OutputChannel>();
   private readonly changed = new vscode.EventEmitter<void>();
-  /** Fires when the first following begins and when the last one ends. */
+  /** Fires whenever a following begins or has ended. */
   readonly onDidChange = this.changed.event;
 
   constructor(private readonly hosts: HostStore) {}

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { CONFIG_FILE_NAME } from '../config/fileName';
 import type { ConfigProblem } from '../config/problems';
 import type { DeployError, DeployResult } from '../model';
 import { type Disposer, disposeAll } from './disposables';
@@ -138,7 +139,7 @@ export async function openPosition(position: NonNullable<DeployError['position']
 }
 
 function isConfig(document: vscode.TextDocument): boolean {
-  return document.uri.scheme === 'file' && path.basename(document.uri.fsPath) === 'bluegreen.json';
+  return document.uri.scheme === 'file' && path.basename(document.uri.fsPath) === CONFIG_FILE_NAME;
 }
 
 function toDiagnostic(problem: ConfigProblem): vscode.Diagnostic {

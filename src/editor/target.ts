@@ -1,9 +1,11 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { CONFIG_FILE_NAME } from '../config/fileName';
 import { DeployError, type ServiceConfig, toDeployError } from '../model';
 import { distinguish, wholePath } from './distinguish';
-import { CONFIG_GLOB, CONFIG_NAME, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
+import { CONFIG_GLOB, DOCKERFILE_NAME, SKIPPED_GLOB } from './dockerfileName';
 import { loadEngine } from './engineLoader';
+import { exists } from './exists';
 import { findDockerfiles } from './findDockerfiles';
 import type { Origin } from './history';
 import { t } from '../l10n';
@@ -117,7 +119,7 @@ function activeFile(): vscode.Uri | undefined {
 /** Whether a file says what is to be deployed. */
 function isDescription(file: string): boolean {
   const name = path.basename(file);
-  return DOCKERFILE_NAME.test(name) || name === CONFIG_NAME;
+  return DOCKERFILE_NAME.test(name) || name === CONFIG_FILE_NAME;
 }
 
 function isInside(file: string, folder: string): boolean {
@@ -142,7 +144,7 @@ async function saveEdited(isWanted: (file: string) => boolean): Promise<void> {
 }
 
 async function targetOfFile(file: string): Promise<Target | undefined> {
-  if (path.basename(file) === CONFIG_NAME) {
+  if (path.basename(file) === CONFIG_FILE_NAME) {
     return pickTarget({ targets: await targetsOfFolder(path.dirname(file)), failures: [] });
   }
   const folder = await configFolderOf(file);
@@ -167,7 +169,7 @@ async function targetOfFile(file: string): Promise<Target | undefined> {
 async function configFolderOf(file: string): Promise<string | undefined> {
   const top = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file))?.uri.fsPath ?? path.dirname(file);
   for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
-    if (await exists(path.join(folder, CONFIG_NAME))) {
+    if (await exists(vscode.Uri.file(path.join(folder, CONFIG_FILE_NAME)))) {
       return folder;
     }
     if (folder === top || folder === path.dirname(folder)) {
@@ -274,15 +276,6 @@ async function pickTarget({ targets, failures }: Findings): Promise<Target | und
 /** Where a service is written down: in short, as a whole, and by the file that names it. */
 function placesOf({ service, origin }: Target): [string, ...string[]] {
   const { dockerfile } = service.build;
-  const whole = [dockerfile, origin.dockerfile ?? path.join(origin.folder, CONFIG_NAME)];
+  const whole = [dockerfile, origin.dockerfile ?? path.join(origin.folder, CONFIG_FILE_NAME)];
   return [vscode.workspace.asRelativePath(dockerfile), ...whole.map((file) => wholePath(file))];
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await vscode.workspace.fs.stat(vscode.Uri.file(file));
-    return true;
-  } catch {
-    return false;
-  }
 }
