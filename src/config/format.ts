@@ -422,7 +422,7 @@ export const serviceFormat = object({
       (host) => host,
       (it, repeated) => t('{0} repeats a host: {1}.', it, repeated),
     ),
-    'Where the service runs: aliases of your ssh configuration, "user@host", "user@host:2222", or "local" for this machine.',
+    'Where the service runs: aliases of your ssh configuration, "user@host", "user@host:2222", "context:NAME" for a Docker context, or "local" for this machine.',
     [],
   ),
   port: optional(port, "Port the service listens on in its container. Left out: the image's single EXPOSEd port."),

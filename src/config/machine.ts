@@ -44,7 +44,9 @@ export function toServiceConfig(
         'environment',
         place,
         t('The variable {0} is not set in your environment.', quoted(variable)),
-        t('Set it before you deploy.'),
+        place[0] === 'run'
+          ? t('Set it and start VS Code or the command anew from there, or take it from an "envFile" instead.')
+          : setIt(),
       );
     }
     return '';
@@ -142,13 +144,13 @@ function checkSecret(id: string, secret: BuildSecret, environment: Environment, 
       t('It holds a secret of the build: put it there.'),
     );
   } else if ('env' in secret && environment[secret.env] === undefined) {
-    report(
-      'environment',
-      place,
-      t('The variable {0} is not set in your environment.', quoted(secret.env)),
-      t('Set it before you deploy.'),
-    );
+    report('environment', place, t('The variable {0} is not set in your environment.', quoted(secret.env)), setIt());
   }
+}
+
+/** A program has the environment that it was started with: VS Code, too, knows nothing of what is set later. */
+function setIt(): string {
+  return t('Set it and start VS Code or the command anew from there.');
 }
 
 function checkBuildPaths(context: string, dockerfile: string, report: MissingReport): void {

@@ -19,11 +19,11 @@ export function configTemplate({ service, dockerfile, port, hosts }: TemplateFac
       : `"build": { "dockerfile": ${JSON.stringify(dockerfile)} },`;
   const portLine = port === undefined ? '"port": 8080,' : `"port": ${port}, // ${t('as the Dockerfile EXPOSEs it')}`;
   return `{
-  // ${t('Every key: docs/CONFIGURATION.md, or Ctrl+Space here.')}
+  // ${t('In VS Code, Ctrl+Space offers every key there is, and hovering over one explains it.')}
   "services": {
     "${service}": {
       ${build}
-      // ${t('Aliases of your ssh configuration, user@host, or "local" for this machine\'s Docker.')}
+      // ${t('Aliases of your ssh configuration, user@host, "context:NAME" for a Docker context, or "local" for this machine.')}
       "hosts": ${JSON.stringify(hosts)},
       // ${t('Port the service listens on in its container, on 0.0.0.0.')}
       ${portLine}

@@ -8,7 +8,7 @@ import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
 import { hostLabel, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
-import { hostOptions } from './settings';
+import { namedHosts } from './namedHosts';
 
 const CONFIG_FILES: vscode.DocumentSelector = { scheme: 'file', pattern: CONFIG_GLOB };
 const MAX_DOCKERFILES = 50;
@@ -80,9 +80,7 @@ export class ConfigEditing
       return names.map(({ name, file }) => item(JSON.stringify(name), file, vscode.CompletionItemKind.Module));
     }
     if (key === 'hosts' && typeof index === 'number') {
-      const { listAliases } = await loadEngine();
-      const aliases = await listAliases(hostOptions().sshConfigFile);
-      const known = [...new Set([...this.hostList.all(), ...aliases, LOCAL_HOST])];
+      const known = [...new Set([...this.hostList.all(), ...(await namedHosts()), LOCAL_HOST])];
       return known.map((host) => item(JSON.stringify(host), this.aboutHost(host), vscode.CompletionItemKind.Value));
     }
     if (key === 'port' && at.length === 3) {

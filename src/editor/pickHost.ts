@@ -4,7 +4,7 @@ import type { HostList } from './hostList';
 import { hostChoices, type HostChoice } from './hostChoices';
 import { LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
-import { hostOptions } from './settings';
+import { namedHosts } from './namedHosts';
 
 /** Where hosts of a service are offered from, most likely first. */
 export interface HostHints {
@@ -21,10 +21,7 @@ interface Item extends vscode.QuickPickItem {
 
 /** Asks for a host: a known one, or one that is typed. Undefined when dismissed. */
 export async function pickHost(title: string, hosts: HostList, hints: HostHints): Promise<string | undefined> {
-  const { CONTEXT_PREFIX, listAliases, listContexts } = await loadEngine();
-  const contexts = (await listContexts()).map((name) => `${CONTEXT_PREFIX}${name}`);
-  const aliases = [...(await listAliases(hostOptions().sshConfigFile)), ...contexts];
-  const choices = hostChoices({ ...hints, known: hosts.all(), aliases });
+  const choices = hostChoices({ ...hints, known: hosts.all(), aliases: await namedHosts() });
   const items: Item[] = choices.flatMap((choice, index) => {
     const separator = choice.group === choices[index - 1]?.group ? [] : [separatorOf(choice)];
     return [...separator, itemOf(choice.host)];

@@ -126,6 +126,9 @@ inWindow('bluegreen.json offers what there is, and tells what is known of it', {
     '}',
   ];
   writeFileSync(file, lines.join('\n'));
+  const context = path.join(asking.home, '.docker', 'contexts', 'meta', 'staging');
+  mkdirSync(context, { recursive: true });
+  writeFileSync(path.join(context, 'meta.json'), JSON.stringify({ Name: 'staging' }));
   try {
     await window.openFile('bluegreen.json');
     const at = async (line: number, text: string): Promise<void> =>
@@ -133,7 +136,7 @@ inWindow('bluegreen.json offers what there is, and tells what is known of it', {
     await at(4, '8');
     assert.ok((await window.suggestions('8080')).includes('8080'));
     await at(5, '["');
-    assert.ok((await window.suggestions('"local"')).includes('"local"'));
+    assert.ok((await window.suggestions('"context:staging"')).includes('"local"'));
     await at(7, '"');
     assert.ok((await window.suggestions('"blog"')).includes('"blog"'));
     await window.screenshot('windows-suggestions');

@@ -383,8 +383,9 @@ describe('problems with this machine', () => {
     );
     assert.equal(problem.about, 'environment');
     assert.doesNotMatch(formatProblem(problem), /s3cret/);
-    expectInService('"run": { "env": { "A": «{ "fromEnv": "NOPE" }» } }', /"NOPE" is not set/);
-    expectInService('"build": { "args": { "A": «"${env:NOPE}"» } }', /"NOPE" is not set/);
+    // VS Code, too, knows only what was set when it was started.
+    expectInService('"run": { "env": { "A": «{ "fromEnv": "NOPE" }» } }', /"NOPE" is not set/, /anew.*"envFile"/);
+    expectInService('"build": { "args": { "A": «"${env:NOPE}"» } }', /"NOPE" is not set/, /anew from there\.$/);
   });
 
   it('an env file that is not there, and lines of one that are no variables', () => {

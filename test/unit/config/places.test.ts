@@ -36,7 +36,9 @@ test('the template is a configuration without a problem, whatever it is made of'
     { service: 'shop', dockerfile: undefined, port: 8080, hosts: ['prod'] },
     { service: 'shop-api', dockerfile: 'api.Dockerfile', port: undefined, hosts: [] },
   ]) {
-    const { services, problems } = parseConfig(configTemplate(facts), '/srv/shop/bluegreen.json');
+    const text = configTemplate(facts);
+    assert.doesNotMatch(text, /docs\//, 'this repository is not the one that it is written into');
+    const { services, problems } = parseConfig(text, '/srv/shop/bluegreen.json');
     assert.deepEqual(
       problems.filter(({ about }) => about === 'text'),
       [],
