@@ -293,7 +293,7 @@ async function restart(app: Parts, argument: Argument): Promise<void> {
     const { restartSlot } = await loadEngine();
     await app.hosts.use(host, signal, (open) => restartSlot(open, service.name, slot.container, personHere(), signal));
   });
-  app.tree.refresh(host);
+  app.tree.lookAgain(host);
 }
 
 async function shell(app: Parts, argument: Argument): Promise<void> {
@@ -424,7 +424,7 @@ async function removeWith(
     removed.forEach((sentence) => app.log.info(`[${host}] ${sentence}`));
     void vscode.window.showInformationMessage(removed.slice(0, 3).join(' '));
   } finally {
-    app.tree.refresh(host);
+    app.tree.lookAgain(host);
   }
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cancelledError } from '../model';
 import { loadEngine } from './engineLoader';
 import type { HostStore } from './hostStore';
-import { PASSING } from './passing';
+import { wantsPerson } from './passing';
 
 /** Milliseconds without a change before a host is looked at: a deployment changes many things at once. */
 const SETTLE_MS = 300;
@@ -62,8 +62,8 @@ export class HostWatches {
     }
     this.visible = visible;
     for (const host of this.open.keys()) {
-      // What happened while nobody looked is not known. Who has dismissed a question is not asked it again.
-      this.watch(host, !this.wantsPerson(host));
+      // What happened while nobody looked is not known.
+      this.watch(host, !wantsPerson(this.hosts.view(host)));
     }
   }
 
@@ -72,12 +72,6 @@ export class HostWatches {
     for (const host of [...this.open.keys()]) {
       this.end(host);
     }
-  }
-
-  /** Whether only a person can bring the host back: it is looked at again when they ask for it. */
-  private wantsPerson(host: string): boolean {
-    const view = this.hosts.view(host);
-    return view.kind === 'offline' && !PASSING.has(view.error.code);
   }
 
   /** Begins a watch in the place of the one there is, or none while the view is hidden. */
@@ -102,21 +96,21 @@ export class HostWatches {
       await this.hosts.observe(host);
     }
     for (let pause = FIRST_PAUSE_MS; !signal.aborted;) {
-      const { kind } = this.hosts.view(host);
-      if (kind === 'seen') {
+      const view = this.hosts.view(host);
+      if (view.kind === 'seen') {
         const begin = Date.now();
         await this.follow(host, signal);
         if (isOver()) {
           return;
         }
         // The connection broke: say whether the host is still there, and go on if it is.
-        const now = await this.hosts.observe(host, true);
+        const { kind } = await this.hosts.observe(host, true);
         if (Date.now() - begin > WORTH_ANOTHER_MS) {
           pause = FIRST_PAUSE_MS;
-        } else if (now.kind === 'seen') {
+        } else if (kind === 'seen') {
           return;
         }
-      } else if (kind === 'offline' && !this.wantsPerson(host)) {
+      } else if (view.kind === 'offline' && !wantsPerson(view)) {
         watch.isPausing = true;
         await delay(pause, undefined, { signal, ref: false }).catch(() => undefined);
         watch.isPausing = false;

@@ -42,7 +42,7 @@ export async function repair(app: Parts, host: string, service: string | undefin
       void vscode.window.showInformationMessage(done.join(' '));
     }
   } finally {
-    app.tree.refresh(host);
+    app.tree.lookAgain(host);
   }
 }
 

@@ -5,6 +5,7 @@ import type { HostList } from './hostList';
 import type { HostStore } from './hostStore';
 import { HostWatches } from './hostWatches';
 import { t } from '../l10n';
+import { wantsPerson } from './passing';
 import { phaseOf, type RunRecord, type RunStore } from './runs';
 import { runningText } from './runText';
 import { ShownRows, type TreeNode } from './shownRows';
@@ -67,6 +68,13 @@ export class SlotsTree implements vscode.TreeDataProvider<TreeNode>, vscode.Disp
     // VS Code asks for nothing below a row that is closed.
     void this.hosts.observe(host, true);
     this.drawAgain(host);
+  }
+
+  /** Looks at a host after something was done to it, or could not be done. */
+  lookAgain(host: string): void {
+    if (!wantsPerson(this.hosts.view(host))) {
+      this.refresh(host);
+    }
   }
 
   /** Shows a host's row, opened. */
