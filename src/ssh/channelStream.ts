@@ -10,6 +10,8 @@ type Callback = (error?: Error | null) => void;
 export interface ChannelSource {
   /** Asks the host for the channel; calls back once, possibly after the stream was destroyed. */
   open(done: (error: Error | undefined, channel?: ClientChannel) => void): void;
+  /** Calls back, at once or later, when the connection has handed on what it was given. Never, when it is lost. */
+  whenHandedOn(done: () => void): void;
   /** What is being opened, for error texts: `/run/docker.sock on deploy@host:22`. */
   readonly label: string;
   /** True when a command's input and output are the stream: a failed command is then an error of the stream. */
@@ -17,15 +19,20 @@ export interface ChannelSource {
 }
 
 const STDERR_TAIL = 4096;
-/** Bytes taken in before a writer has to wait. The channel's own window (2 MB) is what keeps a fast link busy. */
-const BUFFER = 256 * 1024;
+/**
+ * Bytes taken in before a writer has to wait, and the most that is handed to the connection at a time: what other
+ * channels send waits behind it. The kernel's own buffer is what keeps a fast link busy.
+ */
+const BUFFER = 64 * 1024;
 
 /**
  * An SSH channel that behaves as a socket does, so that http.Agent and a nested SSH connection can use it. It is handed
  * out at once and connects in the background ('connect' when it did). It exists because a bare ssh2 channel
  * - appears only after a round trip, while http.Agent counts its sockets when they are created;
  * - never calls back a write that was under way when the other side closed, and ends cleanly when the link is lost;
- * - lacks the methods of net.Socket that http.Agent calls.
+ * - lacks the methods of net.Socket that http.Agent calls;
+ * - takes what the host's window allows (2 MB) whether the line can carry it or not. On a slow one a heartbeat would wait
+ *   behind it for a quarter of a minute; here a write is over when the line has taken it.
  * As with a client's socket, the end of what can be read also ends what can be written.
  */
 export class ChannelStream extends Duplex {
@@ -37,13 +44,11 @@ export class ChannelStream extends Duplex {
   #inFlight: { readonly write: boolean; readonly done: Callback } | undefined;
   #closedByHost = false;
   #stderr = '';
-  readonly #label: string;
-  readonly #command: boolean;
+  readonly #source: ChannelSource;
 
   constructor(source: ChannelSource) {
     super({ allowHalfOpen: false, highWaterMark: BUFFER });
-    this.#label = source.label;
-    this.#command = source.command;
+    this.#source = source;
     // The link may drop when nobody listens any more (an idle connection of an agent): that must not end the process.
     this.on('error', () => undefined);
     source.open((error, channel) => this.#opened(error, channel));
@@ -92,7 +97,7 @@ export class ChannelStream extends Duplex {
     this.#inFlight = { write: true, done: callback };
     channel.write(chunk, (error) => {
       this.bytesWritten += chunk.length;
-      this.#answer(error);
+      this.#source.whenHandedOn(() => this.#answer(error));
     });
   }
 
@@ -136,7 +141,7 @@ export class ChannelStream extends Duplex {
     }
     if (channel === undefined) {
       const detail = error?.message ?? t('no channel');
-      this.destroy(unreachable(t('{0} could not be opened.', capital(this.#label)), { detail, cause: error }));
+      this.destroy(unreachable(t('{0} could not be opened.', capital(this.#source.label)), { detail, cause: error }));
       return;
     }
     this.#channel = channel;
@@ -154,7 +159,7 @@ export class ChannelStream extends Duplex {
     channel.on('error', (cause: Error) => this.destroy(cause));
     channel.on('end', () => {
       // Whether a command failed is known when its channel closes, not yet at the end of its output.
-      if (!this.#command) {
+      if (!this.#source.command) {
         this.push(null);
       }
     });
@@ -168,9 +173,9 @@ export class ChannelStream extends Duplex {
   /** The host closed the channel: nothing more can be written, and ssh2 will never answer a write under way. */
   #closed(exit: Exit | undefined): void {
     this.#closedByHost = true;
-    if (this.#command) {
+    if (this.#source.command) {
       if (exit !== undefined && exit.code !== 0) {
-        this.destroy(unreachable(endOf(capital(this.#label), exit), { detail: this.#stderr.trim() }));
+        this.destroy(unreachable(endOf(capital(this.#source.label), exit), { detail: this.#stderr.trim() }));
         return;
       }
       this.push(null);
@@ -179,7 +184,7 @@ export class ChannelStream extends Duplex {
   }
 
   #broken(): Error {
-    return Object.assign(new Error(t('{0} was closed by the host.', capital(this.#label))), { code: 'EPIPE' });
+    return Object.assign(new Error(t('{0} was closed by the host.', capital(this.#source.label))), { code: 'EPIPE' });
   }
 
   #answer(error?: Error | null): void {

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, Transform } from 'node:stream';
 import { constants } from 'node:os';
 import type { Client, ClientChannel } from 'ssh2';
 import { t } from '../l10n';
@@ -102,6 +102,8 @@ export class Ssh2Transport implements HostTransport {
   readonly #slots = new SessionSlots();
   readonly #streams = new Set<ChannelStream>();
   readonly #commands = new Set<(error: DeployError) => void>();
+  /** Those who wait until the line has handed on what it was given. */
+  readonly #writers: (() => void)[] = [];
   readonly #listeners = new Set<(error: DeployError | undefined) => void>();
   readonly #watch: NodeJS.Timeout;
   #lastError: Error | undefined;
@@ -119,6 +121,7 @@ export class Ssh2Transport implements HostTransport {
       this.#line.stream.destroy();
     });
     this.#client.on('close', () => this.#lost());
+    this.#line.stream.on('drain', () => this.#writers.splice(0).forEach((go) => go()));
     this.#watch = this.#watchLife(parts.keepAlive);
   }
 
@@ -189,7 +192,11 @@ export class Ssh2Transport implements HostTransport {
       // A lost connection closes the far side without an end.
       far.on('close', () => near.end());
       near.on('error', () => release(far));
-      near.pipe(far).pipe(near);
+      // As in a ChannelStream: the far side would take more than the line can carry.
+      const paced = new Transform({
+        transform: (chunk: Buffer, _encoding, done) => this.#whenHandedOn(() => done(null, chunk)),
+      });
+      near.pipe(paced).pipe(far).pipe(near);
     };
     return new Promise((resolve, reject) => {
       const done = (error: Error | undefined): void => {
@@ -344,14 +351,23 @@ export class Ssh2Transport implements HostTransport {
     });
   }
 
-  #stream(source: ChannelSource): ChannelStream {
+  #stream(source: Omit<ChannelSource, 'whenHandedOn'>): ChannelStream {
     const stream = new ChannelStream({
       ...source,
       open: (done) => this.#ask(() => source.open(done), done),
+      whenHandedOn: (done) => this.#whenHandedOn(done),
     });
     this.#streams.add(stream);
     stream.once('close', () => this.#streams.delete(stream));
     return stream;
+  }
+
+  #whenHandedOn(done: () => void): void {
+    if (this.#line.stream.writableNeedDrain) {
+      this.#writers.push(done);
+    } else {
+      done();
+    }
   }
 
   /** ssh2 throws when its socket is gone already, and calls back otherwise: here it always calls back, and later. */
@@ -368,7 +384,7 @@ export class Ssh2Transport implements HostTransport {
 
   /**
    * Any byte that arrives is a life sign: ssh2 sends the pings, but its own verdict would call a slow link dead while
-   * a ping waits its turn behind two megabytes of an image. Ticks are counted, not time, so that a computer that slept
+   * a ping waits its turn behind what the line has taken of an image. Ticks are counted, not time, so that a computer that slept
    * gives its link a full round first.
    */
   #watchLife({ intervalMs, count }: KeepAlive): NodeJS.Timeout {

@@ -6,7 +6,7 @@ import { appendFileSync, chmodSync, existsSync, readFileSync, renameSync, rmSync
 import { Agent, createServer as createHttpServer, request } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -975,6 +975,33 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
       assert.equal(await whoami(transport), sshd.user);
     });
 
+    it('lets others have their turn on a slow line that a stream keeps full', async () => {
+      // A line without room of its own, as one to far away is. The window of a channel, 2 MB, is 13 s of it.
+      const relay = at('relay.mjs');
+      writeFileSync(
+        relay,
+        `import { connect } from 'node:net';
+        const socket = connect(${sshd.port}, '127.0.0.1');
+        socket.pipe(process.stdout);
+        for await (const chunk of process.stdin) {
+          socket.write(chunk);
+          await new Promise((resolve) => setTimeout(resolve, chunk.length / 160));
+        }
+        socket.end();`,
+      );
+      const slow = await dial(config([`  ProxyCommand ${process.execPath} ${relay}`]));
+      const before = slow.bytesSent;
+      const full = slow.openCommand('cat > /dev/null');
+      const filling = pipeline(Readable.from(endless()), full).catch(() => undefined);
+      await until(() => slow.bytesSent - before > 500_000, 'the line is full');
+      const begin = performance.now();
+      assert.equal(await whoami(slow), sshd.user);
+      const took = Math.round(performance.now() - begin);
+      full.destroy();
+      await filling;
+      assert.ok(took < 8_000, `another command waited for ${took} ms`);
+    });
+
     it('reports streams that cannot be opened, and failed commands, on the stream', async () => {
       const missing = transport.openUnixSocket(at('nothing.sock'));
       const [error] = (await once(missing, 'error')) as [DeployError];
@@ -1258,4 +1285,10 @@ function drained(stream: Duplex): Promise<boolean> {
       resolve(true);
     });
   });
+}
+
+function* endless(): Generator<Buffer> {
+  for (;;) {
+    yield randomBytes(64 * 1024);
+  }
 }
