@@ -19,7 +19,7 @@ export const MARKER_PORT = 9187;
 /** End of the host names that the workers are asked by. */
 const MARKER_SUFFIX = '.slot';
 
-/** Shortest time nginx keeps an idle client connection open while it shuts an old worker down, in milliseconds. */
+/** How long an old worker of nginx keeps a client's connection open on which nothing is asked, in milliseconds. */
 export const KEEPALIVE_MINIMUM_MS = 10_000;
 
 export interface ConfInput {
@@ -240,6 +240,11 @@ function keepSafe(nginxVersion: string): string {
     : 'keepalive_timeout 0;';
 }
 
+/**
+ * To nginx a connection is idle only once it has been asked something. On one that is new an old worker waits for a
+ * request for `client_header_timeout` (60 s by default), and would pass it on to a slot that is gone. So it waits no longer
+ * than for those that are idle.
+ */
 function renderServer(host: string, nginxVersion: string): string {
   const [listen, name] = host === EVERY_HOST ? ['80 default_server', '_'] : ['80', host];
   const fallback = host === EVERY_HOST ? '' : `\n    include ${CONF_DIRECTORY}/*${FALLBACK};`;
@@ -250,6 +255,7 @@ server {
     listen ${listen};
     server_name ${name};
     root /nonexistent;
+    client_header_timeout ${KEEPALIVE_MINIMUM_MS / 1000}s;
     ${keepSafe(nginxVersion)}
     include ${CONF_DIRECTORY}/*@${fileNameOf(host)}${LOCATION};${fallback}
 }

@@ -1,5 +1,7 @@
 /** What is open when nginx is switched: it ends in its own time, and the old slot is stopped only then. */
 import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostState, Stage } from '../../src/model';
@@ -27,6 +29,29 @@ after(async () => {
   app.remove();
   await lab.stop();
 });
+
+/** Connects, and takes its time to ask. */
+class LateClient {
+  private readonly socket: Socket;
+  private readonly answer: Promise<string>;
+
+  /** @param beginning of the request that it sends at once. */
+  constructor(
+    { address }: Host,
+    private readonly beginning: string,
+  ) {
+    this.socket = connect(80, address, () => this.socket.write(beginning));
+    this.answer = text(this.socket);
+  }
+
+  /** Sends the rest of its request, if it still can. Returns the first line of the answer. */
+  async ask(): Promise<string> {
+    if (this.socket.writable) {
+      this.socket.write('GET / HTTP/1.1\r\nHost: uptimer\r\nConnection: close\r\n\r\n'.replace(this.beginning, ''));
+    }
+    return (await this.answer).split('\r\n')[0] ?? '';
+  }
+}
 
 /** Deploys the next version, and does something as a stage begins. */
 function deploy(
@@ -84,15 +109,22 @@ describe('what is still open after drain.timeout', () => {
   let socket: WebSocketClient;
 
   /** Deploys while a WebSocket to the old slot is open. */
-  async function deployBeside(atTimeout: string, onDrain: () => void = () => undefined): Promise<CliOutcome> {
+  async function deployBeside(atTimeout: string, on: Partial<Record<Stage, () => void>> = {}): Promise<CliOutcome> {
     socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);
-    const outcome = await deploy({ timeout: '2s', atTimeout }, { drain: onDrain });
+    const outcome = await deploy({ timeout: '2s', atTimeout }, on);
     assert.equal(outcome.code, 0, outcome.stdout);
     return outcome;
   }
 
   test('cut: the old slot gets its stop signal, says goodbye, and is stopped', async () => {
-    const { stdout } = await deployBeside('cut');
+    // They have connected before the switch, and ask for something only when the old slot is gone.
+    const clients: LateClient[] = [];
+    const { stdout } = await deployBeside('cut', {
+      switch: () => clients.push(new LateClient(host, ''), new LateClient(host, 'GET / HTTP/1.1\r\n')),
+    });
+    const answers = await Promise.all(clients.map((client) => client.ask()));
+    // nginx has closed both, and they may connect anew: none is led to a slot that is gone.
+    assert.deepEqual(answers, ['', '']);
     assert.match(stdout, /Still open to uptimer_GREEN after 1\d s: 1 connection, cut now\./);
     await sleep(200);
     assert.deepEqual(socket.end, { kind: 'closed', code: 1001 });
@@ -125,7 +157,7 @@ describe('what is still open after drain.timeout', () => {
   });
 
   test('wait: the deployment ends when it has ended', async () => {
-    const { stdout, result } = await deployBeside('wait', () => setTimeout(() => socket.close(), 14_000));
+    const { stdout, result } = await deployBeside('wait', { drain: () => setTimeout(() => socket.close(), 14_000) });
     assert.match(stdout, /1 connection, waited for\./);
     assert.ok((result?.durations.drain ?? 0) > 13_500, `drained in ${result?.durations.drain} ms`);
     assert.match(await host.mustExec('docker logs uptimer_BLUE'), /stops, 0 requests open/);
