@@ -19,6 +19,8 @@ export function slotContainer(service: string, slot: SlotName): string {
 /** Names shared with the article's script, so that a host it prepared is adopted as it is. */
 export const GATEWAY_NETWORK = 'web-gateway';
 export const PROXY_CONTAINER = 'reverse-proxy';
+/** Where nginx listens in it. */
+export const PROXY_PORT = 80;
 export const DEFAULT_PROXY_IMAGE = 'nginx:1.30-alpine';
 
 /** Labels on slot containers and their images. All values are plain text without secrets. */

@@ -9,6 +9,7 @@ import { DockerError } from './errors';
 import { type EngineAddress, localAddresses } from './localAddress';
 import { DIAL_STDIO, lookForCause, type RemoteFindings, unreachableError } from './remoteCause';
 
+const LOOPBACK = '127.0.0.1';
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const MAX_LOCAL_STREAMS = 64;
 /** sshd's MaxSessions is 10 for one connection, and commands of our own must still find room. */
@@ -88,6 +89,7 @@ function localLink(address: EngineAddress, description = t('this machine')): Eng
     open: () => openLocal(address),
     cliEnvironment: cliEnvironment(address),
     isHere: address.kind === 'socket',
+    publishesAt: address.kind === 'socket' ? LOOPBACK : address.host,
     maxStreams: MAX_LOCAL_STREAMS,
     onClose: () => undefined,
   };

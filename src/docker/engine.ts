@@ -43,6 +43,8 @@ export interface EngineLink {
   readonly cliEnvironment?: Environment;
   /** True when it leads to no other machine, as far as one can see: a container or a virtual machine may still lie between. */
   readonly isHere?: boolean;
+  /** Where the ports that its containers publish are reached from here; undefined where that is behind SSH. */
+  readonly publishesAt?: string;
   /** Streams that may be open at once. */
   readonly maxStreams: number;
   /** Called when the connection that carries all streams is lost or closed. A link without such a one never calls. */
@@ -166,6 +168,11 @@ export class DockerEngine {
   /** True when the engine may reach what listens on 127.0.0.1 here. */
   get isHere(): boolean {
     return this.#link.isHere === true;
+  }
+
+  /** As `EngineLink.publishesAt`. */
+  get publishesAt(): string | undefined {
+    return this.#link.publishesAt;
   }
 
   /** As `EngineLink.cliEnvironment`. */

@@ -125,10 +125,8 @@ export async function openSite(app: Parts, host: string, service: string): Promi
       hint: t('Deploy it first.'),
     });
   }
-  const destination = await app.hosts.use(host, new AbortController().signal, (open) =>
-    Promise.resolve(open.transport?.description),
-  );
-  const url = siteUrl({ host, route: found.route, ports: state.proxy.ports, destination });
+  const address = await app.hosts.use(host, new AbortController().signal, (open) => Promise.resolve(open.address));
+  const url = siteUrl({ route: found.route, ports: state.proxy.ports, address });
   await vscode.env.openExternal(vscode.Uri.parse(url, true));
 }
 

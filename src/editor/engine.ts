@@ -10,7 +10,7 @@ export { placeAt, servicePlaces } from '../config/places';
 export { configTemplate } from '../config/template';
 export { zeroServiceName } from '../config/zero';
 export { exposedPorts } from '../docker/dockerfile';
-export { deploy } from '../engine/deploy';
+export { buildsOnHost, deploy } from '../engine/deploy';
 export { CONTEXT_PREFIX, openHost } from '../engine/host';
 export { drillHost } from '../engine/drill';
 export { followLogs } from '../engine/followLogs';

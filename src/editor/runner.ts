@@ -182,12 +182,12 @@ export class Runner {
     signal: AbortSignal,
     work: (onHost: Host, build: Host) => Promise<T>,
   ): Promise<T> {
-    if (service.transfer.way === 'host') {
-      return this.onHost(host, signal, (onHost) => work(onHost, onHost));
-    }
-    return this.parts.hosts.use(LOCAL_HOST, signal, (build) =>
-      this.onHost(host, signal, (onHost) => work(onHost, build)),
-    );
+    return this.onHost(host, signal, async (onHost) => {
+      const { buildsOnHost } = await loadEngine();
+      return buildsOnHost(service, onHost)
+        ? work(onHost, onHost)
+        : this.parts.hosts.use(LOCAL_HOST, signal, (build) => work(onHost, build));
+    });
   }
 
   /** Works on a host, which is on the list from its first answer on: one whose name was mistyped never is. */

@@ -1,4 +1,4 @@
-import type { ContainerDetails } from '../docker/containers';
+import type { ContainerDetails, PublishedPort } from '../docker/containers';
 import type { DockerEngine } from '../docker/engine';
 import type { DeployEvent, Emit, Plan, ServiceConfig, SlotName, Stage, StageStatus } from '../model';
 import { NO_TRAFFIC, toDeployError } from '../model';
@@ -121,8 +121,9 @@ export interface Planned {
 /** The running proxy as the stages after `proxy` use it. */
 export interface ReadyProxy {
   readonly id: string;
+  /** On the network of the services. */
   readonly address: string;
-  readonly publish: number;
+  readonly published: PublishedPort;
   readonly client: 'curl' | 'wget';
   /** What nginx served when it had become ready, the run's service among it. */
   readonly seen: ProxyView;

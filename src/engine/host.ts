@@ -1,11 +1,12 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { PublishedPort } from '../docker/containers';
 import { connectEngineAt, connectLocalEngine, connectRemoteEngine } from '../docker/connect';
 import type { DockerEngine } from '../docker/engine';
 import { resolveContext } from '../docker/localAddress';
 import { hostLabel, LOCAL_HOST } from '../hostNames';
 import { t } from '../l10n';
-import { DeployError, type Questions } from '../model';
+import { DeployError, PROXY_PORT, type Questions } from '../model';
 import { LastingTransport } from '../ssh/lasting';
 import type { SshOptions } from '../ssh/settings';
 
@@ -18,10 +19,24 @@ export interface Host {
   readonly transport: LastingTransport | undefined;
   /** Bytes sent over the wire since the connection was opened; 0 without one. */
   readonly bytesSent: number;
-  /** A connection to an address as the host sees it. A failure is an `error` on the stream. */
-  openTcp(address: string, port: number): Duplex;
+  /**
+   * Its address as seen from here: `user@host:port` of its SSH connection, or where the ports are reached that the
+   * containers of its engine publish.
+   */
+  readonly address: string;
+  /**
+   * A connection to nginx in its proxy, whose address on the network of the services and published port are given. A
+   * failure is an `error` on the stream.
+   */
+  openProxy(address: string, published: PublishedPort): Duplex;
   close(): void;
 }
+
+const LOOPBACK = '127.0.0.1';
+/** As Docker says that a port is published on all addresses of a machine. */
+const EVERY_ADDRESS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
+/** Limit for a connection to a published port, in milliseconds. */
+const CONNECT_LIMIT_MS = 2_000;
 
 /** Before the name of a Docker context. */
 export const CONTEXT_PREFIX = 'context:';
@@ -37,7 +52,7 @@ export async function openHost(
   signal: AbortSignal,
 ): Promise<Host> {
   if (name === LOCAL_HOST) {
-    return directHost(name, await connectLocalEngine(signal), '127.0.0.1');
+    return directHost(name, await connectLocalEngine(signal));
   }
   if (!name.startsWith(CONTEXT_PREFIX)) {
     return sshHost(name, name, options, questions, signal);
@@ -46,8 +61,7 @@ export async function openHost(
   if (way.kind === 'ssh') {
     return sshHost(name, way.destination, options, questions, signal);
   }
-  const engine = await connectEngineAt(way, name, signal);
-  return directHost(name, engine, way.kind === 'tcp' ? way.host : '127.0.0.1');
+  return directHost(name, await connectEngineAt(way, name, signal));
 }
 
 async function sshHost(
@@ -67,7 +81,8 @@ async function sshHost(
       get bytesSent() {
         return transport.bytesSent;
       },
-      openTcp: (address, port) => transport.openTcp(address, port),
+      address: transport.description,
+      openProxy: (address) => transport.openTcp(address, PROXY_PORT),
       close: () => {
         engine.close();
         transport.close();
@@ -79,17 +94,33 @@ async function sshHost(
   }
 }
 
-/** @param address where the ports that the engine publishes are reached. */
-function directHost(name: string, engine: DockerEngine, address: string): Host {
+function directHost(name: string, engine: DockerEngine): Host {
+  const address = engine.publishesAt ?? LOOPBACK;
   return {
     name,
     engine,
     transport: undefined,
     bytesSent: 0,
-    // What the host knows as its own loopback is at that address from here.
-    openTcp: (host, port) => net.connect({ host: host === '127.0.0.1' ? address : host, port }),
+    address,
+    openProxy: (_, { hostIp, hostPort }) => {
+      // A proxy may be published on one address of its machine alone (`docker run -p 10.0.0.5:80:80`). A loopback address
+      // is this machine's own only where the engine is.
+      const isNamed =
+        !EVERY_ADDRESS.has(hostIp) && (net.isIPv6(hostIp) || !hostIp.startsWith('127.') || address === LOOPBACK);
+      return connectWithin(CONNECT_LIMIT_MS, isNamed ? hostIp : address, hostPort);
+    },
     close: () => engine.close(),
   };
+}
+
+/** A firewall may swallow what it does not let pass. */
+function connectWithin(limitMs: number, host: string, port: number): Duplex {
+  const socket = net.connect({ host, port });
+  const timer = setTimeout(() => {
+    socket.destroy(new Error(t('{0} does not answer', `${host}:${port}`)));
+  }, limitMs);
+  const stop = (): void => clearTimeout(timer);
+  return socket.once('connect', stop).once('close', stop);
 }
 
 /** For a service that neither has a container nor is served. */

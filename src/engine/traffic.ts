@@ -55,14 +55,18 @@ export interface Traffic {
 export function startTraffic(target: TrafficTarget, onCount: (count: TrafficCount) => void): Traffic {
   let sent = 0;
   let failed = 0;
-  let answered = 0;
   let longestMs = 0;
   let tunnelError: string | undefined;
   const failures: string[] = [];
   const open = new Set<Promise<void>>();
   const dropped = new AbortController();
-  const fresh = new FreshLane(target, dropped.signal);
-  const lanes: readonly Lane[] = target.keepsConnections ? [new KeepAliveLane(target, dropped.signal), fresh] : [fresh];
+  // Before a connection has stood it is not the service that fails: it has never been reached.
+  let hasStood = false;
+  const watched = { ...target, connect: () => target.connect().once('connect', () => (hasStood = true)) };
+  const fresh = new FreshLane(watched, dropped.signal);
+  const lanes: readonly Lane[] = target.keepsConnections
+    ? [new KeepAliveLane(watched, dropped.signal), fresh]
+    : [fresh];
   let turn = 0;
 
   const one = async (): Promise<void> => {
@@ -72,12 +76,11 @@ export function startTraffic(target: TrafficTarget, onCount: (count: TrafficCoun
     if (dropped.signal.aborted) {
       return;
     }
-    if (outcome.kind === 'tunnel') {
+    if (outcome.kind === 'tunnel' || (outcome.kind === 'failed' && !hasStood)) {
       tunnelError = outcome.reason;
       return;
     }
     sent += 1;
-    answered += 1;
     longestMs = Math.max(longestMs, Math.round(performance.now() - begin));
     if (outcome.kind === 'failed') {
       failed += 1;
@@ -104,7 +107,7 @@ export function startTraffic(target: TrafficTarget, onCount: (count: TrafficCoun
   return {
     count,
     failures: () => failures,
-    unavailable: () => (answered === 0 ? tunnelError : undefined),
+    unavailable: () => (sent === 0 ? tunnelError : undefined),
     stop: async () => {
       clearInterval(timer);
       await Promise.allSettled(open);

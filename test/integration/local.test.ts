@@ -12,6 +12,7 @@ import { after, before, test } from 'node:test';
 import packageJson from '../../package.json';
 import { longTest } from '../long';
 import type { Host } from '../machines/host';
+import { proxyImage, pythonImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { type CliOutcome, runCli } from './cli';
 import { type App, assertNothingLeft, containers, copyApp, images } from './fixtures';
@@ -77,10 +78,10 @@ function freePort(): Promise<number> {
   });
 }
 
-function deploy(publish = port): Promise<CliOutcome> {
+function deploy(publish = port, engine = `unix://${socket}`): Promise<CliOutcome> {
   return runCli(lab, ['deploy', '--host', 'local', '--publish', String(publish), '--json'], {
     cwd: app.folder,
-    env: { DOCKER_HOST: `unix://${socket}` },
+    env: { DOCKER_HOST: engine },
   });
 }
 
@@ -119,4 +120,39 @@ test('a proxy that publishes another port is not bent to the wish: the error say
   const { code, result } = await deploy(other);
   assert.equal(code, 2);
   assert.match(result?.error?.message ?? '', new RegExp(`publishes port ${port}, not ${other}`));
+});
+
+/** Brings the engine of a host to its TCP port 2375. */
+const RELAY = `
+import socket, threading
+def pass_on(a, b):
+    while data := a.recv(65536): b.sendall(data)
+    b.shutdown(socket.SHUT_WR)
+server = socket.create_server(('', 2375))
+while True:
+    client, _ = server.accept()
+    engine = socket.socket(socket.AF_UNIX)
+    engine.connect('/docker.sock')
+    for pair in ((client, engine), (engine, client)): threading.Thread(target=pass_on, args=pair).start()
+`;
+
+test('an engine that DOCKER_HOST finds on another machine: requests go there, or to nowhere', async () => {
+  const relay = ['run', '-d', '--rm', '--name', 'relay', '--network', 'host', '-v', '/run/docker.sock:/docker.sock'];
+  await host.mustExec(['docker', ...relay, pythonImage, 'python3', '-c', RELAY]);
+  // What is published there is no longer at this machine's own address as well.
+  tunnel.kill();
+  const engine = `tcp://${host.address}:2375`;
+  const there = await deploy(port, engine);
+  assert.equal(there.code, 0, there.stdout);
+  assert.ok((there.result?.requests.sent ?? 0) > 0, there.stdout);
+  assert.equal(there.result?.requests.failed, 0);
+
+  await host.mustExec('docker rm -f reverse-proxy');
+  const publish = `127.0.0.1:${port}:80`;
+  await host.mustExec(`docker run -d --name reverse-proxy --network web-gateway -p ${publish} ${proxyImage}`);
+  const nowhere = await deploy(port, engine);
+  assert.equal(nowhere.code, 0, nowhere.stdout);
+  assert.equal(nowhere.result?.requests.sent, 0);
+  assert.match(nowhere.stdout, /Requests cannot be sent through this connection \(connect ECONNREFUSED/);
+  await host.mustExec('docker stop -t 0 relay');
 });

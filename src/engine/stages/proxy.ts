@@ -4,6 +4,7 @@ import {
   execInContainer,
   inspectContainer,
   lastLines,
+  type PublishedPort,
   removeContainer,
   startContainer,
 } from '../../docker/containers';
@@ -16,7 +17,15 @@ import { pullImage } from '../../docker/registry';
 import { transferImage } from '../../docker/transfer';
 import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
-import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, throwIfCancelled, toDeployError } from '../../model';
+import {
+  DeployError,
+  GATEWAY_NETWORK,
+  LABEL,
+  PROXY_CONTAINER,
+  PROXY_PORT,
+  throwIfCancelled,
+  toDeployError,
+} from '../../model';
 import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
 import { cleanProxy, type ProxyView, waitForWorkers } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
@@ -124,7 +133,7 @@ async function createProxy(run: Run, builder: DockerEngine): Promise<string | un
         volumes: [],
         network: GATEWAY_NETWORK,
         restart: 'always',
-        publish: [{ hostPort: service.proxy.publish, containerPort: 80 }],
+        publish: [{ hostPort: service.proxy.publish, containerPort: PROXY_PORT }],
       },
       run.unbroken(),
     );
@@ -261,16 +270,17 @@ function describeReady(run: Run, details: ContainerDetails | undefined, view: Pr
       },
     );
   }
-  const publish = publishedPort(run, details);
-  return { id: details.id, address, publish, client: view.client, seen: view };
+  return { id: details.id, address, published: publishedPort(run, details), client: view.client, seen: view };
 }
 
-function publishedPort(run: Run, proxy: ContainerDetails): number {
+function publishedPort(run: Run, proxy: ContainerDetails): PublishedPort {
   const wanted = run.service.proxy.publish;
-  const ports = proxy.ports.filter((port) => port.containerPort === 80).map((port) => port.hostPort);
-  if (ports.includes(wanted)) {
-    return wanted;
+  const published = proxy.ports.filter((port) => port.containerPort === PROXY_PORT);
+  const found = published.find((port) => port.hostPort === wanted);
+  if (found !== undefined) {
+    return found;
   }
+  const ports = published.map((port) => port.hostPort);
   throw new DeployError(
     'proxy',
     ports.length === 0

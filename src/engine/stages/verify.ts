@@ -21,12 +21,10 @@ const FIRST_LIMIT_MS = 3_000;
  */
 export function beginTraffic(run: Run, proxy: ReadyProxy, keepsConnections = true): Traffic {
   const { service, host } = run;
-  const address = host.transport === undefined ? '127.0.0.1' : proxy.address;
-  const port = host.transport === undefined ? proxy.publish : 80;
   const { health, route } = service;
   return startTraffic(
     {
-      connect: () => host.openTcp(address, port),
+      connect: () => host.openProxy(proxy.address, proxy.published),
       host: requestHost(route) ?? host.name.replace(/[^A-Za-z0-9.-]/g, '-'),
       method: health.method,
       path: publicPath(service),

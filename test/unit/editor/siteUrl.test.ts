@@ -2,15 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { siteUrl } from '../../../src/editor/siteUrl';
 
-const at = { host: 'prod', ports: [80], destination: 'deploy@203.0.113.5:22' };
+const at = { ports: [80], address: 'deploy@203.0.113.5:22' };
 
 test('a site is its first plain host name, else the machine', () => {
   assert.equal(siteUrl({ ...at, route: 'shop.example www.shop.example' }), 'http://shop.example/');
   assert.equal(siteUrl({ ...at, route: '*' }), 'http://203.0.113.5/');
   assert.equal(siteUrl({ ...at, route: '*.example.org ~^x' }), 'http://203.0.113.5/');
-  assert.equal(siteUrl({ ...at, route: '*', destination: 'deploy@[2001:db8::1]:22' }), 'http://[2001:db8::1]/');
-  assert.equal(siteUrl({ ...at, route: '*', destination: 'deploy@2001:db8::1' }), 'http://[2001:db8::1]/');
-  assert.equal(siteUrl({ host: 'local', route: '*', ports: [8080], destination: undefined }), 'http://localhost:8080/');
+  assert.equal(siteUrl({ ...at, route: '*', address: 'deploy@[2001:db8::1]:22' }), 'http://[2001:db8::1]/');
+  assert.equal(siteUrl({ ...at, route: '*', address: 'deploy@2001:db8::1' }), 'http://[2001:db8::1]/');
+  assert.equal(siteUrl({ route: '*', ports: [8080], address: '127.0.0.1' }), 'http://localhost:8080/');
+  assert.equal(siteUrl({ ...at, route: '*', address: 'build01' }), 'http://build01/');
+  assert.equal(siteUrl({ ...at, route: '*', address: '2001:db8::1' }), 'http://[2001:db8::1]/');
 });
 
 test('a service that has a path of its host names is visited there, past the port', () => {

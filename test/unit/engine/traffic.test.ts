@@ -103,16 +103,34 @@ test('5xx answers and broken connections are failures, 4xx answers are not', asy
   );
 });
 
-test('a service that is down is counted as failing', async () => {
-  const probe = net.createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  const traffic = startTraffic({ ...target, connect: () => net.connect(port, '127.0.0.1') }, () => undefined);
-  await until(() => traffic.count().failed >= 3);
+test('a service that goes down is counted as failing', async () => {
+  let port = 0;
+  let traffic: ReturnType<typeof startTraffic> | undefined;
+  await withServer(
+    (_request, response) => response.end('ok'),
+    async (open) => {
+      port = open;
+      traffic = startTraffic({ ...target, connect: () => net.connect(port, '127.0.0.1') }, () => undefined);
+      await until(() => traffic?.count().sent !== 0);
+    },
+  );
+  assert.ok(traffic !== undefined);
+  const { failed } = traffic.count();
+  await until(() => (traffic?.count().failed ?? 0) >= failed + 3);
   await traffic.stop();
-  assert.equal(traffic.count().failed, traffic.count().sent);
   assert.equal(traffic.unavailable(), undefined);
+});
+
+test('nothing is counted where no connection has ever stood: nginx was not reached', async () => {
+  const free = net.createServer();
+  await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
+  const { port } = free.address() as AddressInfo;
+  await new Promise((resolve) => free.close(resolve));
+  const traffic = startTraffic({ ...target, connect: () => net.connect(port, '127.0.0.1') }, () => undefined);
+  await until(() => traffic.unavailable() !== undefined);
+  await traffic.stop();
+  assert.match(traffic.unavailable() ?? '', /ECONNREFUSED/);
+  assert.deepEqual(traffic.count(), { sent: 0, failed: 0, longestMs: 0 });
 });
 
 test('requests that are dropped end at once and are not counted', async () => {
