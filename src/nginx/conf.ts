@@ -333,6 +333,14 @@ export function isEdited(text: string): boolean {
   return isOurs(text) && SEAL.exec(text)?.[1] !== checksum(text.replace(SEAL, ''));
 }
 
+/** Directives of nginx's modules that pass a request on; all but proxy_pass may do without a scheme. */
+const PASS = '(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass';
+const SLOT_ADDRESS = `["']?(?:[a-z]+://)?([A-Za-z0-9][\\w.-]*)_(BLUE|GREEN)\\b`;
+/** Addresses of slots as they are given to a directive, and as the values of a map (ngx_http_map_module). */
+const NAMED_SLOT = new RegExp(`\\b(?:${PASS}|server|set\\s+\\$\\w+)\\s+${SLOT_ADDRESS}`, 'g');
+const MAP_BODY = /\bmap\s[^{;]*\{([^}]*)\}/g;
+const MAPPED_SLOT = new RegExp(`\\S\\s+${SLOT_ADDRESS}[^;]*;`, 'g');
+
 /** Every service and slot that a configuration file sends requests to, ours and hand-written ones alike. */
 export function readConf(text: string): ConfSummary[] {
   const own = OWN_HEADER.exec(text);
@@ -341,23 +349,25 @@ export function readConf(text: string): ConfSummary[] {
   }
   const found = new Map<string, ConfSummary>();
   const withoutComments = text.replace(/#.*$/gm, '');
-  for (const match of withoutComments.matchAll(
-    /\b(?:proxy_pass|server|set\s+\$\w+)\s+"?(?:https?:\/\/)?([A-Za-z0-9][\w.-]*)_(BLUE|GREEN)\b/g,
-  )) {
+  const bodies = [...withoutComments.matchAll(MAP_BODY)].map((match) => match[1] ?? '');
+  for (const match of [
+    ...withoutComments.matchAll(NAMED_SLOT),
+    ...bodies.flatMap((body) => [...body.matchAll(MAPPED_SLOT)]),
+  ]) {
     const service = match[1] ?? '';
     found.set(service, { service, slot: match[2] as SlotName, deployment: undefined });
   }
   return [...found.values()];
 }
 
+const LOOKED_UP = new RegExp(`\\b(?:${PASS}\\s+(?:[a-z]+://)?|server\\s+)([A-Za-z0-9][\\w.-]*)(?::\\d+)?[\\s;/]`, 'g');
+
 /**
- * Host names that nginx looks up when it starts, and without which it does not: those of upstream servers and of
- * `proxy_pass` without a variable (ngx_http_upstream_module, ngx_http_proxy_module).
+ * Host names that nginx looks up when it starts, and without which it does not: those of upstream servers and of what is
+ * passed on without a variable (ngx_http_upstream_module, ngx_http_proxy_module and its like).
  */
 export function staticUpstreams(text: string): string[] {
-  const matches = text
-    .replace(/#.*$/gm, '')
-    .matchAll(/\b(?:proxy_pass\s+https?:\/\/|server\s+)([A-Za-z0-9][\w.-]*)(?::\d+)?[\s;/]/g);
+  const matches = text.replace(/#.*$/gm, '').matchAll(LOOKED_UP);
   return [...new Set([...matches].map((match) => match[1] ?? ''))];
 }
 

@@ -224,6 +224,16 @@ test('files written by hand or by the script of the article are understood', () 
   assert.deepEqual(readConf(direct), [{ service: 'my-app', slot: 'GREEN', deployment: undefined }]);
   const variable = 'server { set $up "http://my-app_BLUE:3000"; location / { proxy_pass $up; } }';
   assert.deepEqual(readConf(variable), [{ service: 'my-app', slot: 'BLUE', deployment: undefined }]);
+  const grpc = 'server { location / { grpc_pass grpc://shop_BLUE:50051; } location /s { grpc_pass shop_BLUE:50051; } }';
+  assert.deepEqual(readConf(grpc), [{ service: 'shop', slot: 'BLUE', deployment: undefined }]);
+  const php = "location / { fastcgi_pass 'php_GREEN:9000'; }";
+  assert.deepEqual(readConf(php), [{ service: 'php', slot: 'GREEN', deployment: undefined }]);
+  const map =
+    'map $host $to {\n  default http://web_GREEN:80;\n  ~^api "http://api_BLUE";\n  no_BLUE 1;\n}\nserver_name x;';
+  assert.deepEqual(readConf(map), [
+    { service: 'web', slot: 'GREEN', deployment: undefined },
+    { service: 'api', slot: 'BLUE', deployment: undefined },
+  ]);
   assert.deepEqual(readConf('# proxy_pass http://old_BLUE;\nserver { return 204; }'), []);
 });
 
@@ -258,5 +268,15 @@ test('the names that nginx looks up at its start are found; variables and addres
     # server old_BLUE:1;
     server { server_name x.example; location / { proxy_pass http://a; } location /b/ { proxy_pass http://wiki:80/b/; } }`;
   assert.deepEqual(staticUpstreams(text), ['app_BLUE', 'backup.example', 'a', 'wiki']);
+  const passed = 'grpc_pass grpcs://a:1; fastcgi_pass php:9000; uwsgi_pass b; proxy_pass http://$c; scgi_pass unix:/x;';
+  assert.deepEqual(staticUpstreams(passed), ['a', 'php', 'b']);
   assert.deepEqual(staticUpstreams(renderConf(input)), []);
+  assert.deepEqual(
+    staticUpstreams(
+      renderRoute(input)
+        .map((file) => file.text)
+        .join(''),
+    ),
+    [],
+  );
 });
