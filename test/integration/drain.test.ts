@@ -7,11 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostState, Stage } from '../../src/model';
 import { longTest } from '../long';
 import type { Host } from '../machines/host';
+import { proxyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
 import { describeTraffic, Traffic } from '../machines/traffic';
 import { WebSocketClient } from '../machines/webSocketClient';
 import { type CliOutcome, runCli } from './cli';
-import { type App, assertNothingLeft, containers, copyApp } from './fixtures';
+import { type App, assertNothingLeft, containers, copyApp, get } from './fixtures';
 
 let lab: Lab;
 let host: Host;
@@ -53,14 +54,15 @@ class LateClient {
   }
 }
 
-/** Deploys the next version, and does something as a stage begins. */
+/** Deploys the next version, which takes `warmUp` seconds to start, and does something as a stage begins. */
 function deploy(
   drain: object,
   on: Partial<Record<Stage, (kill: (signal: NodeJS.Signals) => void) => void>> = {},
+  warmUp = 0,
 ): Promise<CliOutcome> {
   version += 1;
   app.setVersion(String(version));
-  const service = { build: { args: { WARMUP: '0' } }, health: { interval: '100ms' }, drain };
+  const service = { build: { args: { WARMUP: String(warmUp) } }, health: { interval: '100ms' }, drain };
   app.write('bluegreen.json', JSON.stringify({ services: { uptimer: service } }));
   return runCli(lab, ['deploy', '--host', host.name, '--json'], {
     cwd: app.folder,
@@ -157,11 +159,35 @@ describe('what is still open after drain.timeout', () => {
   });
 
   test('wait: the deployment ends when it has ended', async () => {
-    const { stdout, result } = await deployBeside('wait', { drain: () => setTimeout(() => socket.close(), 14_000) });
+    // The old slot gets another address than it had when the deployment began, and is drained there.
+    const moved: Promise<void>[] = [];
+    const { code, stdout, result } = await deploy(
+      { timeout: '2s', atTimeout: 'wait' },
+      {
+        probe: () => moved.push(moveToAnotherAddress('uptimer_BLUE')),
+        drain: () => setTimeout(() => socket.close(), 14_000),
+      },
+      4,
+    );
+    await Promise.all(moved);
+    assert.equal(code, 0, stdout);
     assert.match(stdout, /1 connection, waited for\./);
     assert.ok((result?.durations.drain ?? 0) > 13_500, `drained in ${result?.durations.drain} ms`);
     assert.match(await host.mustExec('docker logs uptimer_BLUE'), /stops, 0 requests open/);
   });
+
+  /** As after a restart in which another container was quicker. A client connects to it there. */
+  async function moveToAnotherAddress(slot: string): Promise<void> {
+    await host.mustExec(`docker network disconnect web-gateway ${slot}`);
+    await host.mustExec(`docker run -d --rm --name other --network web-gateway ${proxyImage}`);
+    await host.mustExec(`docker network connect web-gateway ${slot}`);
+    for (let tries = 0; (await get(host)).status !== 200; tries += 1) {
+      assert.ok(tries < 100, 'nginx does not find it');
+      await sleep(100);
+    }
+    socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);
+    await host.mustExec('docker stop -t 0 other');
+  }
 
   longTest('wait, and cancelled: the next deployment waits until the timeout, not until it has ended', async () => {
     socket = await WebSocketClient.open(new URL('/ws', host.url), 10_000);

@@ -1,4 +1,4 @@
-import { type ContainerDetails } from '../../docker/containers';
+import { type ContainerDetails, inspectContainer } from '../../docker/containers';
 import { formatNumber, t } from '../../l10n';
 import { type DrainChoice, type DrainConfig, GATEWAY_NETWORK, type ServiceConfig } from '../../model';
 import { KEEPALIVE_MINIMUM_MS } from '../../nginx/conf';
@@ -68,7 +68,9 @@ export async function drainSlot(
   signal: AbortSignal,
   limits: DrainConfig,
 ): Promise<Drained> {
-  const address = slot.networks[GATEWAY_NETWORK]?.ipAddress ?? '';
+  // As it is now: one that was restarted since it was seen has another address.
+  const container = await inspectContainer(run.engine, slot.id, signal);
+  const address = container?.networks[GATEWAY_NETWORK]?.ipAddress ?? '';
   if (address === '') {
     return { connections: 0 };
   }
