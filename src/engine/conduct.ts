@@ -55,7 +55,7 @@ export async function conduct(
   const stop = new AbortController();
   const cancel = (): void => stop.abort(cancelledError());
   signal.addEventListener('abort', cancel, { once: true });
-  host.transport?.onClose((error) => stop.abort(error ?? cancelledError()));
+  const forget = host.transport?.onClose((error) => stop.abort(error ?? cancelledError()));
   const run = new Run(deployment, service, host, emit, stop.signal, patience);
   const bytesBefore = host.bytesSent;
   const finish = (release: string | undefined, summary: string, error?: DeployError): DeployResult => {
@@ -101,6 +101,7 @@ export async function conduct(
   } finally {
     await run.endAside();
     signal.removeEventListener('abort', cancel);
+    forget?.();
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { inspectContainer } from '../docker/containers';
 import { containerEvents } from '../docker/events';
+import { onAbort } from '../docker/limits';
 import { containerLogs } from '../docker/logs';
 import { hostLabel } from '../hostNames';
 import { language, t } from '../l10n';
@@ -23,7 +24,7 @@ export interface FollowedLine {
  * arrival. Ends with the signal only. Throws `not-found` when none of them is there, and what a broken connection throws.
  */
 export async function* followLogs(
-  host: Host,
+  host: Pick<Host, 'name' | 'engine'>,
   containers: readonly string[],
   tail: number,
   signal: AbortSignal,
@@ -45,12 +46,15 @@ export async function* followLogs(
       throw new DeployError('host-unreachable', t('The connection to {0} ended.', hostLabel(host.name)));
     })();
     listening.catch((error: unknown) => lines.fail(error));
+    // By the host's clock. Of a container without a backlog all is new from here on.
+    const begin = new Date(await host.engine.now(end)).toISOString();
     for (const line of await backlog(host, containers, tail, end)) {
       last.set(line.container, line.time);
       yield line;
     }
     for (const container of containers) {
-      follow(host, container, last.get(container), starts, (line) => lines.push(line), end).catch((error: unknown) =>
+      const seen = last.get(container) ?? begin;
+      follow(host, container, seen, starts, (line) => lines.push(line), end).catch((error: unknown) =>
         lines.fail(error),
       );
     }
@@ -61,7 +65,7 @@ export async function* followLogs(
 }
 
 async function backlog(
-  host: Host,
+  host: Pick<Host, 'name' | 'engine'>,
   containers: readonly string[],
   tail: number,
   signal: AbortSignal,
@@ -90,22 +94,22 @@ async function backlog(
   return lines.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 }
 
-/** One container's new lines, for as long as it is wanted; it may stop, start and be replaced meanwhile. */
+/** One container's lines later than `seen`, for as long as it is wanted; it may stop, start and be replaced meanwhile. */
 async function follow(
-  host: Host,
+  host: Pick<Host, 'name' | 'engine'>,
   container: string,
-  seen: string | undefined,
+  seen: string,
   starts: Starts,
   push: (line: FollowedLine) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let last = seen ?? '';
+  let last = seen;
   for (let count = starts.of(container); ; count = await starts.more(container, count, signal)) {
     const details = await inspectContainer(host.engine, container, signal);
     if (details?.running !== true) {
       continue;
     }
-    const since = last === '' ? details.startedAt : Date.parse(last);
+    const since = Date.parse(last);
     for await (const line of containerLogs(host.engine, details.id, { follow: true, since }, signal)) {
       // The engine takes a start in milliseconds, and gives lines of that millisecond again.
       if (line.time > last) {
@@ -134,8 +138,11 @@ class Starts {
   async more(container: string, count: number, signal: AbortSignal): Promise<number> {
     while (this.of(container) <= count) {
       await new Promise<void>((resolve, reject) => {
-        this.waiting.push(resolve);
-        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+        const release = onAbort(signal, () => reject(signal.reason as Error));
+        this.waiting.push(() => {
+          release();
+          resolve();
+        });
       });
     }
     return this.of(container);

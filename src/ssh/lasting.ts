@@ -58,12 +58,16 @@ export class LastingTransport implements HostTransport {
     return this.#now.closed;
   }
 
-  onClose(listener: (error: DeployError | undefined) => void): void {
+  /** Returns the function that takes the listener back. */
+  onClose(listener: (error: DeployError | undefined) => void): () => void {
     if (this.closed && this.#outlasting === 0) {
       this.#now.onClose(listener);
     } else {
       this.#listeners.add(listener);
     }
+    return () => {
+      this.#listeners.delete(listener);
+    };
   }
 
   exec(command: string, options: ExecOptions): Promise<ExecResult> {
