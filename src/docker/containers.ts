@@ -4,8 +4,8 @@ import { array, type Json, number, object, optionalText, text, textRecord, texts
 import { joining } from './networks';
 
 export { execInContainer, type ExecOptions, type ExecResult } from './exec';
-export { readFileInContainer, writeFileInContainer } from './files';
-export { containerLogs, lastLines, type LogLine, type LogOptions } from './logs';
+export { readFileInContainer, readFolderInContainer, writeFileInContainer } from './files';
+export { containerLogs, lastLines, lastLinesIfAny, type LogLine, type LogOptions } from './logs';
 
 export type RestartPolicy = 'no' | 'always' | 'unless-stopped';
 
@@ -14,15 +14,6 @@ export interface PublishedPort {
   readonly containerPort: number;
   /** Address of the host it listens on; empty for all. */
   readonly hostIp: string;
-}
-
-export interface Healthcheck {
-  /** Docker's form: `['CMD', 'wget', …]`, `['CMD-SHELL', '…']`, or `['NONE']`. */
-  readonly test: readonly string[];
-  readonly intervalMs?: number;
-  readonly timeoutMs?: number;
-  readonly startPeriodMs?: number;
-  readonly retries?: number;
 }
 
 export interface ContainerSpec {
@@ -36,17 +27,13 @@ export interface ContainerSpec {
   /** `source:target[:options]`, source a path of the host or the name of a volume. */
   readonly volumes: readonly string[];
   readonly network: string;
-  /** Further names of the container on that network. */
-  readonly aliases?: readonly string[];
   readonly restart: RestartPolicy;
   readonly publish?: readonly { readonly hostPort: number; readonly containerPort: number }[];
   readonly memoryBytes?: number;
   readonly cpus?: number;
   /** `name:ip` lines for /etc/hosts. */
   readonly extraHosts?: readonly string[];
-  readonly stopSignal?: string;
   readonly stopGraceSeconds?: number;
-  readonly healthcheck?: Healthcheck;
 }
 
 export interface ContainerSummary {
@@ -76,7 +63,6 @@ export interface ContainerDetails extends ContainerSummary {
   readonly error: string;
   /** Milliseconds since the epoch; 0 when it never started. */
   readonly startedAt: number;
-  readonly finishedAt: number;
   /** HEALTHCHECK's verdict where there is one. */
   readonly health: 'healthy' | 'unhealthy' | 'starting' | undefined;
   /** Output of the last health check, where there is one. */
@@ -90,9 +76,6 @@ export interface ContainerDetails extends ContainerSummary {
   readonly exposedPorts: readonly number[];
   /** `NAME=value`, the image's own included. May hold secrets. */
   readonly env: readonly string[];
-  /** Process id on the host; 0 while it does not run. */
-  readonly pid: number;
-  readonly tty: boolean;
   readonly mounts: readonly ContainerMount[];
 }
 
@@ -150,9 +133,7 @@ export async function createContainer(engine: DockerEngine, spec: ContainerSpec,
         ...(spec.command !== undefined && { Cmd: [...spec.command] }),
         ...(spec.entrypoint !== undefined && { Entrypoint: [...spec.entrypoint] }),
         ...(spec.user !== undefined && { User: spec.user }),
-        ...(spec.stopSignal !== undefined && { StopSignal: spec.stopSignal }),
         ...(spec.stopGraceSeconds !== undefined && { StopTimeout: spec.stopGraceSeconds }),
-        ...(spec.healthcheck !== undefined && { Healthcheck: healthcheck(spec.healthcheck) }),
         ExposedPorts: Object.fromEntries((spec.publish ?? []).map(({ containerPort }) => [`${containerPort}/tcp`, {}])),
         HostConfig: {
           Binds: [...spec.volumes],
@@ -163,9 +144,6 @@ export async function createContainer(engine: DockerEngine, spec: ContainerSpec,
           ...(spec.memoryBytes !== undefined && { Memory: spec.memoryBytes }),
           ...(spec.cpus !== undefined && { NanoCpus: Math.round(spec.cpus * 1e9) }),
         },
-        ...(spec.aliases !== undefined && {
-          NetworkingConfig: { EndpointsConfig: { [spec.network]: { Aliases: [...spec.aliases] } } },
-        }),
       }),
     signal,
     60_000,
@@ -262,17 +240,6 @@ export async function renameContainer(
   await engine.call((docker, abortSignal) => docker.getContainer(encode(id)).rename({ name, abortSignal }), signal);
 }
 
-/** Command lines of a running container's processes, as the host sees them: works without `ps` in the image. */
-export async function containerProcesses(engine: DockerEngine, id: string, signal: AbortSignal): Promise<string[]> {
-  const answer = object(
-    await engine.call<unknown>(
-      (docker, abortSignal) => docker.getContainer(encode(id)).top({ ps_args: '-eo pid,args', abortSignal }),
-      signal,
-    ),
-  );
-  return array(answer['Processes']).map((row) => texts(row).slice(1).join(' '));
-}
-
 function readSummary(value: Json): ContainerSummary {
   return {
     id: text(value['Id']),
@@ -301,7 +268,6 @@ function readDetails(value: Json): ContainerDetails {
     oomKilled: state['OOMKilled'] === true,
     error: text(state['Error']),
     startedAt: time(state['StartedAt']),
-    finishedAt: time(state['FinishedAt']),
     createdAt: time(value['Created']),
     health: readHealth(health['Status']),
     healthOutput: optionalText(object(lastCheck)['Output']),
@@ -319,8 +285,6 @@ function readDetails(value: Json): ContainerDetails {
     ),
     exposedPorts: readExposedPorts(config['ExposedPorts']),
     env: texts(config['Env']),
-    pid: number(state['Pid']),
-    tty: config['Tty'] === true,
     mounts: array(value['Mounts']).map((item) => readMount(object(item))),
   };
 }
@@ -354,17 +318,6 @@ function readMount(value: Json): ContainerMount {
     source: optionalText(value['Name']) ?? text(value['Source']),
     target: text(value['Destination']),
     readOnly: value['RW'] === false,
-  };
-}
-
-function healthcheck(check: Healthcheck): Record<string, unknown> {
-  const nanoseconds = (milliseconds: number): number => milliseconds * 1e6;
-  return {
-    Test: [...check.test],
-    ...(check.intervalMs !== undefined && { Interval: nanoseconds(check.intervalMs) }),
-    ...(check.timeoutMs !== undefined && { Timeout: nanoseconds(check.timeoutMs) }),
-    ...(check.startPeriodMs !== undefined && { StartPeriod: nanoseconds(check.startPeriodMs) }),
-    ...(check.retries !== undefined && { Retries: check.retries }),
   };
 }
 

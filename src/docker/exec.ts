@@ -14,9 +14,6 @@ const ASK_AGAIN_MS = 10;
 
 export interface ExecOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Written to the command's standard input, which is then closed. */
-  readonly stdin?: string;
-  readonly user?: string;
   /** Milliseconds until the command must have ended. It runs on in the container when it has not. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -55,14 +52,11 @@ async function run(
   options: ExecOptions,
   signal: AbortSignal,
 ): Promise<ExecResult> {
-  const withInput = options.stdin !== undefined;
   const created = await engine.call(
     (docker, abortSignal) =>
       docker.getContainer(encodeURIComponent(id)).exec({
         Cmd: [...argv],
         Env: Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),
-        ...(options.user !== undefined && { User: options.user }),
-        AttachStdin: withInput,
         AttachStdout: true,
         AttachStderr: true,
         Tty: false,
@@ -71,20 +65,15 @@ async function run(
     signal,
     options.timeoutMs,
   );
-  // The connection is taken over ("hijacked"), so that the end of the input can be told from the end of everything.
   const stream = await engine.callLong(
-    (docker, abortSignal) =>
-      docker.getExec(created.id).start({ hijack: true, stdin: withInput, Tty: false, abortSignal }),
+    (docker, abortSignal) => docker.getExec(created.id).start({ hijack: true, Tty: false, abortSignal }),
     signal,
     options.timeoutMs,
   );
-  // A command may end without reading its input: that is its own affair.
+  // Whoever reads it sees the error all the same.
   stream.on('error', () => undefined);
   const release = onAbort(signal, () => stream.destroy(signal.reason as Error));
   try {
-    if (withInput) {
-      stream.end(options.stdin);
-    }
     const output = await collect(stream);
     return { ...output, exitCode: await exitCode(engine, created.id, signal) };
   } catch (error) {

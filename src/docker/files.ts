@@ -8,12 +8,6 @@ import { isNotFound } from './errors';
 const MAX_LINKS = 8;
 const FILE_LIMIT_MS = 30_000;
 
-export interface FileOptions {
-  /** Permission bits; default 0o644. */
-  readonly mode?: number;
-  readonly mtime?: Date;
-}
-
 /**
  * Writes a file into a container's file system, running or not. Its folder must exist; a file that is there is replaced.
  * @throws DockerError, `isNotFound` when the container or the folder is not there.
@@ -23,12 +17,10 @@ export async function writeFileInContainer(
   id: string,
   file: string,
   content: string,
-  options: FileOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const pack = tar.pack();
-  const { mode = 0o644, mtime = new Date() } = options;
-  pack.entry({ name: path.posix.basename(file), mode, mtime }, content);
+  pack.entry({ name: path.posix.basename(file), mode: 0o644, mtime: new Date() }, content);
   pack.finalize();
   const archive = await readBuffer(pack);
   await engine.call(
@@ -48,8 +40,8 @@ export async function readFileInContainer(
 ): Promise<string | undefined> {
   let target = file;
   for (let links = 0; links < MAX_LINKS; links++) {
-    const found = await readEntry(engine, id, target, signal);
-    if (found === undefined || 'content' in found) {
+    const [found] = await readEntries(engine, id, target, signal);
+    if (found?.link === undefined) {
       return found?.content;
     }
     target = path.posix.resolve(path.posix.dirname(target), found.link);
@@ -57,32 +49,56 @@ export async function readFileInContainer(
   return undefined;
 }
 
-async function readEntry(
+/** The files of a folder in a container's file system, running or not, and of the folders in it; links are left out. */
+export async function readFolderInContainer(
   engine: DockerEngine,
   id: string,
-  file: string,
+  folder: string,
   signal: AbortSignal,
-): Promise<{ content: string } | { link: string } | undefined> {
+): Promise<{ readonly path: string; readonly text: string }[]> {
+  const entries = await readEntries(engine, id, folder, signal);
+  // The names begin with the folder's own.
+  const parent = path.posix.dirname(folder);
+  return entries.flatMap(({ name, content }) =>
+    content === undefined ? [] : [{ path: path.posix.join(parent, name), text: content }],
+  );
+}
+
+/** What an archive of Docker's holds; `link` is where a symbolic link leads. */
+interface Entry {
+  readonly name: string;
+  readonly content: string | undefined;
+  readonly link: string | undefined;
+}
+
+/** The entries of a path's archive (Engine API, `GET /containers/{id}/archive`); none when it is not there. */
+async function readEntries(engine: DockerEngine, id: string, file: string, signal: AbortSignal): Promise<Entry[]> {
   try {
     const archive = await engine.stream(
       { method: 'GET', path: `/containers/${encodeURIComponent(id)}/archive`, query: { path: file } },
       signal,
       FILE_LIMIT_MS,
     );
-    const entries = archive.pipe(tar.extract());
-    archive.on('error', (error) => entries.destroy(error));
+    const unpacked = archive.pipe(tar.extract());
+    archive.on('error', (error) => unpacked.destroy(error));
+    const entries: Entry[] = [];
     try {
-      for await (const entry of entries) {
-        const { type, linkname } = entry.header;
-        return type === 'symlink' ? { link: linkname } : { content: await readText(entry) };
+      for await (const entry of unpacked) {
+        const { name, type, linkname } = entry.header;
+        const content = await readText(entry);
+        entries.push({
+          name,
+          content: type === 'file' ? content : undefined,
+          link: type === 'symlink' ? linkname : undefined,
+        });
       }
-      return undefined;
+      return entries;
     } finally {
       archive.destroy();
     }
   } catch (error) {
     if (isNotFound(error)) {
-      return undefined;
+      return [];
     }
     throw engine.explain(error, signal);
   }

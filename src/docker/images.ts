@@ -26,7 +26,6 @@ export interface ImageDetails {
   readonly createdAt: number;
   /** Bytes, as the engine counts them. */
   readonly size: number;
-  readonly healthcheck: boolean;
   /** What containers of the image are made with (Docker's `Config` object), for comparing two images. */
   readonly config: Json;
 }
@@ -47,6 +46,11 @@ export async function inspectImage(
 ): Promise<ImageDetails | undefined> {
   const answer = await askForImage(engine, reference, {}, signal);
   return answer && readImage(answer);
+}
+
+/** `linux/amd64`: what an image's programs are made for, as `EngineInfo.platform` says it of a machine. */
+export function platformOf({ os, architecture }: ImageDetails): string {
+  return `${os}/${architecture}`;
 }
 
 /** What Docker answers about one image; undefined when there is none of that name or id. */
@@ -236,7 +240,6 @@ export function readImage(value: Json): ImageDetails {
     labels: textRecord(config['Labels']),
     createdAt: time(value['Created']),
     size: number(value['Size']),
-    healthcheck: array(object(config['Healthcheck'])['Test']).some((word) => word !== 'NONE'),
     config,
   };
 }

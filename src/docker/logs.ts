@@ -4,6 +4,8 @@ import { demultiplex, LineCutter, type OutputStream } from './multiplex';
 
 /** Characters of one line; what is beyond is left out. */
 const MAX_LINE = 8192;
+/** Limit for the lines that go with a failure, in milliseconds. */
+const LAST_LINES_LIMIT_MS = 10_000;
 
 export interface LogOptions {
   /** Lines from the end; all when undefined. */
@@ -81,6 +83,18 @@ export async function lastLines(
     lines.push(line.text);
   }
   return lines.slice(-count);
+}
+
+/**
+ * The last lines of a container that go with a failure, with a limit of their own. None where they cannot be had, as with
+ * Docker's log driver `none`: the failure is what has to be told.
+ */
+export async function lastLinesIfAny(engine: DockerEngine, id: string, count: number): Promise<string[]> {
+  try {
+    return await lastLines(engine, id, count, AbortSignal.timeout(LAST_LINES_LIMIT_MS));
+  } catch {
+    return [];
+  }
 }
 
 function readLine(stream: OutputStream, line: string): LogLine {

@@ -1,5 +1,5 @@
 import type { DockerEngine } from './engine';
-import { DockerError, isConflict, isNotFound, isRefusal } from './errors';
+import { DockerError, isConflict, isNotFound } from './errors';
 import { array, object, text } from './json';
 
 interface Network {
@@ -57,24 +57,12 @@ async function keepOne(engine: DockerEngine, name: string, signal: AbortSignal):
   const [oldest, ...others] = await findNetworks(engine, name, signal);
   let kept = oldest?.id;
   for (const { id } of others) {
-    if (kept !== undefined && !(await removedUnlessInUse(engine, id, signal))) {
-      await removedUnlessInUse(engine, kept, signal);
+    if (kept !== undefined && (await removeNetwork(engine, id, signal)) === 'in-use') {
+      await removeNetwork(engine, kept, signal);
       kept = id;
     }
   }
   return kept;
-}
-
-async function removedUnlessInUse(engine: DockerEngine, id: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    await removeNetwork(engine, id, signal);
-    return true;
-  } catch (error) {
-    if (isRefusal(error)) {
-      return false;
-    }
-    throw error;
-  }
 }
 
 /** How often work is done again that Docker refuses because of a second network. */
@@ -116,14 +104,24 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Removes a network; one that is gone is fine. @throws DockerError while containers are connected to it. */
-export async function removeNetwork(engine: DockerEngine, name: string, signal: AbortSignal): Promise<void> {
+/** Removes a network, unless containers are connected to it or it is not there. */
+export async function removeNetwork(
+  engine: DockerEngine,
+  name: string,
+  signal: AbortSignal,
+): Promise<'removed' | 'in-use' | 'absent'> {
   try {
     await engine.call((docker) => docker.getNetwork(encodeURIComponent(name)).remove(), signal);
+    return 'removed';
   } catch (error) {
-    if (!isNotFound(error)) {
-      throw error;
+    if (isNotFound(error)) {
+      return 'absent';
     }
+    // Engine API, NetworkDelete; nothing else is forbidden of a network that is not Docker's own.
+    if (error instanceof DockerError && error.status === 403) {
+      return 'in-use';
+    }
+    throw error;
   }
 }
 

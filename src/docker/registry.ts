@@ -105,7 +105,7 @@ function parse(json: string): unknown {
 
 /**
  * Lets the engine pull an image from its registry. `onText` gets one line for each layer's change of state.
- * @param auth credentials, as `registryAuth` gives them.
+ * `auth` are credentials, as `registryAuth` gives them; `platform` is another than the engine's own (`linux/arm64`).
  * @throws DockerError with the registry's words; `status` 404 when there is no such image.
  */
 export function pullImage(
@@ -113,13 +113,13 @@ export function pullImage(
   reference: string,
   onText: (text: string) => void,
   signal: AbortSignal,
-  auth?: string,
+  { auth, platform }: { readonly auth?: string | undefined; readonly platform?: string } = {},
 ): Promise<void> {
   const { repository, tag } = splitReference(reference);
   const request = {
     method: 'POST' as const,
     path: '/images/create',
-    query: { fromImage: repository, tag },
+    query: { fromImage: repository, tag, platform },
     ...(auth !== undefined && { headers: { 'X-Registry-Auth': auth } }),
   };
   const stall = new StallLimit(

@@ -306,7 +306,6 @@ async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Prom
       id,
       HEARTBEAT_FILE,
       JSON.stringify({ beats, stage, at: Date.now() + aheadMs }),
-      {},
       AbortSignal.timeout(BEAT_LIMIT_MS),
     );
   };

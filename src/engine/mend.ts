@@ -56,9 +56,9 @@ export async function mendStoppedProxy(run: Run): Promise<void> {
     const { deployment } = run;
     // The version is not known while it does not run: with none, the files say nothing that an old nginx refuses.
     const input = { service: service.name, slot, deployment, port, route: service.route, nginxVersion: '0.0.0' };
-    await writeFileInContainer(engine, proxy.id, `${path}${EDITED_SUFFIX}`, text, {}, signal);
+    await writeFileInContainer(engine, proxy.id, `${path}${EDITED_SUFFIX}`, text, signal);
     for (const file of [{ path, text: renderConf(input) }, ...renderRoute(input)]) {
-      await writeFileInContainer(engine, proxy.id, file.path, file.text, {}, signal);
+      await writeFileInContainer(engine, proxy.id, file.path, file.text, signal);
     }
     run.note(t('Wrote {0} anew. What was in it is beside it as {1}.', path, `${path}${EDITED_SUFFIX}`));
   }

@@ -1,11 +1,12 @@
 /** One request of the health check, sent by curl or wget inside the proxy: from where nginx stands. */
 import { execInContainer } from '../docker/containers';
-import { isNotFound } from '../docker/errors';
+import { isConflict, isNotFound } from '../docker/errors';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, type HealthMethod, type RouteConfig, slotContainer, toDeployError } from '../model';
 import { CONF_DIRECTORY } from '../nginx/conf';
 import type { FilledSlot, ReadyProxy, Run } from './context';
+import type { Host } from './host';
 
 /** Longest body that is read, in bytes. */
 const BODY_LIMIT = 1024 * 1024;
@@ -25,7 +26,7 @@ export interface Answer {
 
 /** Why a request was not answered: what code looks at, and what a person reads. */
 export interface Failure {
-  readonly code: 'refused' | 'too-late' | 'no-name' | 'no-http' | 'other';
+  readonly code: 'refused' | 'too-late' | 'no-name' | 'no-http' | 'no-proxy' | 'other';
   readonly text: string;
 }
 
@@ -85,17 +86,24 @@ export async function askSlot(run: Run, proxy: ReadyProxy, filled: FilledSlot, h
     return parseAnswer(proxy.client, exitCode, stdout, stderr, elapsed());
   } catch (error) {
     if (isNotFound(error)) {
-      throw new DeployError('proxy', t('The proxy on {0} was removed by somebody else.', hostLabel(run.host.name)), {
-        hint: t('Deploy again: it is made anew.'),
-        cause: error,
-      });
+      throw removedByOthers(run.host, error);
     }
     const cause = toDeployError(error);
     if (cause.code !== 'internal') {
       throw cause;
     }
-    return { status: undefined, ms: elapsed(), headers: {}, body: '', failure: { code: 'other', text: cause.message } };
+    // A container that is stopped or paused (409) may be back for the next try.
+    const failure = { code: isConflict(error) ? 'no-proxy' : 'other', text: cause.message } as const;
+    return { status: undefined, ms: elapsed(), headers: {}, body: '', failure };
   }
+}
+
+/** The error of a proxy that was there a moment before. */
+export function removedByOthers(host: Host, cause?: unknown): DeployError {
+  return new DeployError('proxy', t('The proxy on {0} was removed by somebody else.', hostLabel(host.name)), {
+    hint: t('Deploy again: it is made anew.'),
+    cause,
+  });
 }
 
 /** The command line of curl(1), or of wget as busybox and GNU have it. */

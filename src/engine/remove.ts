@@ -1,10 +1,17 @@
-import { inspectContainer, removeContainer, stopContainer } from '../docker/containers';
+import {
+  type ContainerDetails,
+  inspectContainer,
+  listContainers,
+  readFolderInContainer,
+  removeContainer,
+  stopContainer,
+} from '../docker/containers';
 import { listImages, removeImage } from '../docker/images';
 import { removeNetwork } from '../docker/networks';
 import { hostLabel } from '../hostNames';
 import { t } from '../l10n';
 import { DeployError, GATEWAY_NETWORK, LABEL, PROXY_CONTAINER, slotContainer } from '../model';
-import { tlsLine } from '../nginx/conf';
+import { CONF_DIRECTORY, type ConfFile, tlsLine } from '../nginx/conf';
 import {
   confOf,
   filesToRemove,
@@ -19,6 +26,7 @@ import { newDeploymentId } from './identity';
 import { type Lock, withLock } from './lock';
 import { lookContainer, viewHost } from './observe';
 import { serviceFromContainer } from './release';
+import { mustHaveSwitched } from './stages/switch';
 
 /** Seconds between the stop signal and the end for a slot that does not say. */
 const GRACE_SECONDS = 10;
@@ -66,11 +74,7 @@ async function removeLocked(host: Host, service: string, lock: Lock, signal: Abo
     mustHoldNothingElse(nginx, service);
     const input = { files: filesToRemove(nginx, service), service, expect: undefined };
     const verdict = await switchProxy(engine, view.proxy.id, input, () => lock.confirm());
-    if (verdict.kind !== 'switched') {
-      throw new DeployError('nginx-refused', t('nginx does not let {0} go. It still serves.', service), {
-        detail: verdict.output,
-      });
-    }
+    mustHaveSwitched(service, verdict);
     removed.push(t('nginx no longer serves {0}.', service));
   }
   for (const container of containers) {
@@ -121,27 +125,59 @@ function mustHoldNothingElse(nginx: ProxyView, service: string): void {
 
 /**
  * Takes the proxy and the network off a host. Throws `usage` while services remain, because they would be cut off, and
- * while a file that serves TLS is nowhere but in the proxy.
+ * while a file that serves TLS is nowhere but in the proxy; `locked` while a deployment is under way, which needs it.
  */
 export async function removeProxy(host: Host, signal: AbortSignal): Promise<string[]> {
   const { engine } = host;
   const { services, nginx } = await viewHost(engine, signal);
+  const where = hostLabel(host.name);
   if (services.length > 0) {
     throw new DeployError(
       'usage',
-      t('The proxy on {0} still serves {1}.', hostLabel(host.name), services.map((it) => it.service).join(', ')),
+      t('The proxy on {0} still serves {1}.', where, services.map((it) => it.service).join(', ')),
       {
         hint: t('Remove these services first: blue-green remove SERVICE.'),
       },
     );
   }
-  const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
-  if (proxy === undefined) {
-    throw new DeployError('not-found', t('There is no proxy on {0}.', hostLabel(host.name)));
+  const [lock] = await listContainers(engine, { labels: [`${LABEL.role}=lock`] }, signal);
+  if (lock !== undefined) {
+    throw new DeployError(
+      'locked',
+      t('{0} is being deployed to {1}.', lock.labels[LABEL.service] ?? lock.name, where),
+      {
+        hint: t('Wait for it. If it was interrupted, repair the host first: blue-green repair.'),
+      },
+    );
   }
+  const proxy = await inspectContainer(engine, PROXY_CONTAINER, signal);
+  const removed: string[] = [];
+  if (proxy !== undefined) {
+    mustNotHoldTls(proxy, nginx?.confs ?? (await readFolderInContainer(engine, proxy.id, CONF_DIRECTORY, signal)));
+    await stopContainer(engine, proxy.id, GRACE_SECONDS, signal);
+    await removeContainer(engine, proxy.id, { force: true }, signal);
+    removed.push(t('Container {0} is removed.', PROXY_CONTAINER));
+  }
+  switch (await removeNetwork(engine, GATEWAY_NETWORK, signal)) {
+    case 'removed':
+      removed.push(t('Network {0} is removed.', GATEWAY_NETWORK));
+      break;
+    case 'in-use':
+      removed.push(t('Network {0} stays: other containers are on it.', GATEWAY_NETWORK));
+      break;
+    case 'absent':
+      if (proxy === undefined) {
+        throw new DeployError('not-found', t('There is no proxy on {0}.', where));
+      }
+  }
+  return removed;
+}
+
+/** What is mounted into the proxy outlives it. */
+function mustNotHoldTls(proxy: ContainerDetails, confs: readonly ConfFile[]): void {
   const isMounted = (path: string): boolean =>
     proxy.mounts.some(({ target }) => path === target || path.startsWith(`${target}/`));
-  const tls = nginx?.confs.find(({ path, text }) => tlsLine(text) !== undefined && !isMounted(path));
+  const tls = confs.find(({ path, text }) => tlsLine(text) !== undefined && !isMounted(path));
   if (tls !== undefined) {
     throw new DeployError('usage', t('{0} serves TLS, was written by hand, and would go with the proxy.', tls.path), {
       hint: t(
@@ -151,8 +187,4 @@ export async function removeProxy(host: Host, signal: AbortSignal): Promise<stri
       ),
     });
   }
-  await stopContainer(engine, proxy.id, GRACE_SECONDS, signal);
-  await removeContainer(engine, proxy.id, { force: true }, signal);
-  await removeNetwork(engine, GATEWAY_NETWORK, signal);
-  return [t('Container {0} is removed.', PROXY_CONTAINER), t('Network {0} is removed.', GATEWAY_NETWORK)];
 }

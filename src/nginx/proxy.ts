@@ -198,8 +198,8 @@ async function runInProxy(
   }
 }
 
-/** `said`: what came in the place of an answer. */
-function proxyGone(engine: DockerEngine, said: string, cause?: unknown): DeployError {
+/** The error of a proxy that runs nothing any more. `said`: what came in the place of an answer. */
+export function proxyGone(engine: DockerEngine, said: string, cause?: unknown): DeployError {
   return new DeployError(
     'proxy',
     t('The proxy on {0} did not answer: it was stopped, or is paused.', engine.description),

@@ -77,7 +77,7 @@ export const mutations: readonly Mutation[] = [
   {
     stage: 'proxy',
     what: 'publishes no port',
-    search: 'publish: [{ hostPort: service.proxy.publish, containerPort: 80 }],',
+    search: 'publish: [{ hostPort: service.proxy.publish, containerPort: PROXY_PORT }],',
     replacement: 'publish: [],',
     guard: bothGoLive,
   },

@@ -1,6 +1,6 @@
 import { buildImage } from '../../docker/build';
 import type { DockerEngine } from '../../docker/engine';
-import { type ImageDetails, inspectImage } from '../../docker/images';
+import { type ImageDetails, inspectImage, platformOf } from '../../docker/images';
 import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
 import { DeployError, LABEL, type Plan, type ServiceConfig } from '../../model';
@@ -44,7 +44,7 @@ export async function buildStage(run: Run, builder: DockerEngine, plan: Plan): P
       hint: t('Look whether something cleans up images on the machine that builds.'),
     });
   }
-  const built = `${image.os}/${image.architecture}`;
+  const built = platformOf(image);
   if (built !== platform) {
     throw new DeployError(
       'build',

@@ -1,6 +1,7 @@
-import { type ContainerDetails, inspectContainer, lastLines } from '../../docker/containers';
+import { type ContainerDetails, inspectContainer, lastLinesIfAny } from '../../docker/containers';
 import { t } from '../../l10n';
 import { DeployError, type HealthConfig, type ProbeAttempt } from '../../model';
+import { proxyGone } from '../../nginx/proxy';
 import type { FilledSlot, ReadyProxy, Run } from '../context';
 import { type Answer, askSlot, isAccepted } from '../probeClient';
 import { pause } from '../wait';
@@ -98,6 +99,9 @@ async function unhealthy(
   { reason }: ProbeAttempt,
 ): Promise<DeployError> {
   const container = await mustBeAlive(run, filled);
+  if (answer.failure?.code === 'no-proxy') {
+    return proxyGone(run.engine, answer.failure.text);
+  }
   const tries = counted === 1 ? t('1 try') : t('{0} tries', counted);
   const why = reason ?? t('it was not healthy often enough.');
   return new DeployError(
@@ -169,7 +173,7 @@ async function mustBeAlive(run: Run, filled: FilledSlot): Promise<ContainerDetai
 }
 
 async function tail(run: Run, id: string): Promise<string> {
-  const lines = await lastLines(run.engine, id, LAST_LINES, AbortSignal.timeout(10_000));
+  const lines = await lastLinesIfAny(run.engine, id, LAST_LINES);
   for (const text of lines) {
     run.emit({ type: 'log', stage: 'probe', source: 'container', level: 'info', text });
   }

@@ -3,14 +3,14 @@ import {
   createContainer,
   execInContainer,
   inspectContainer,
-  lastLines,
+  lastLinesIfAny,
   type PublishedPort,
   removeContainer,
   startContainer,
 } from '../../docker/containers';
 import type { DockerEngine } from '../../docker/engine';
 import { isConflict } from '../../docker/errors';
-import { inspectImage } from '../../docker/images';
+import { inspectImage, platformOf, tagImage } from '../../docker/images';
 import { connectToNetwork, ensureNetwork } from '../../docker/networks';
 import { INCOMING } from '../../docker/parts';
 import { pullImage } from '../../docker/registry';
@@ -29,6 +29,7 @@ import {
 import { CONF_DIRECTORY, isStockWelcome } from '../../nginx/conf';
 import { cleanProxy, type ProxyView, waitForWorkers } from '../../nginx/proxy';
 import type { ReadyProxy, Run } from '../context';
+import { removedByOthers } from '../probeClient';
 import { pause } from '../wait';
 
 /** Limit for nginx's start, in milliseconds. */
@@ -48,20 +49,23 @@ export async function proxyStage(run: Run, builder: DockerEngine): Promise<Ready
     ensureNetwork(engine, GATEWAY_NETWORK, { [LABEL.role]: 'gateway' }, signal),
   ]);
   if (present !== undefined) {
-    return readyProxy(run, present);
+    return describeReady(run, present, await beginProxy(run, present));
   }
   const created = await createProxy(run, builder);
+  let hasBegun = false;
   try {
     const proxy = await waitForProxy(run);
     if (proxy === undefined) {
-      throw new DeployError('proxy', t('The proxy on {0} was removed by somebody else.', hostLabel(run.host.name)), {
-        hint: t('Deploy again: it is made anew.'),
-      });
+      throw removedByOthers(run.host);
     }
-    return await readyProxy(run, proxy);
+    const seen = await beginProxy(run, proxy);
+    hasBegun = true;
+    return await describeReady(run, proxy, seen);
   } catch (error) {
-    // A proxy that never worked must not stand in the way of the next try; one that was there before stays as it is.
-    if (created !== undefined) {
+    // A proxy that never worked must not stand in the way of the next try. One that does may lead to another service by
+    // now, whose first deployment is under way at the same time.
+    const works = hasBegun && toDeployError(error).code !== 'proxy';
+    if (created !== undefined && !works) {
       await removeContainer(engine, created, { force: true }, AbortSignal.timeout(20_000));
     }
     throw error;
@@ -82,9 +86,9 @@ async function waitForProxy({ engine, signal }: Run): Promise<ContainerDetails |
   return undefined;
 }
 
-/** Starts a proxy that exists and makes it ready, if it isn't. */
-async function readyProxy(run: Run, found: ContainerDetails): Promise<ReadyProxy> {
-  const { engine, service, signal } = run;
+/** Has nginx run in a proxy that exists, on the network of the services. Returns what it serves if all that was so already. */
+async function beginProxy(run: Run, found: ContainerDetails): Promise<ProxyView | undefined> {
+  const { engine, signal } = run;
   const { id } = found;
   const isConnected = found.networks[GATEWAY_NETWORK] !== undefined;
   if (found.state !== 'running') {
@@ -97,12 +101,7 @@ async function readyProxy(run: Run, found: ContainerDetails): Promise<ReadyProxy
   if (seen === undefined) {
     await waitUntilReady(run, id);
   }
-  const view = seen ?? (await cleanProxy(engine, id, service.name, signal));
-  if (found.labels[LABEL.role] === 'proxy') {
-    await removeStockWelcome(run, id, view);
-  }
-  const isAsFound = seen !== undefined && isConnected;
-  return describeReady(run, isAsFound ? found : await inspectContainer(engine, id, signal), view);
+  return isConnected ? seen : undefined;
 }
 
 /** A proxy that runs is perhaps just starting, or restarting: undefined then. */
@@ -145,50 +144,101 @@ async function createProxy(run: Run, builder: DockerEngine): Promise<string | un
   }
 }
 
-/** The host pulls the image itself; where it cannot, this machine sends its own copy, pulled here if need be. */
+/**
+ * Sees to it that the host has the image for the proxy, for its own platform: one for another would end with "exec format
+ * error". This machine's copy is sent where there is one; else the host pulls it, or where it cannot, this machine does.
+ */
 async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
   const { engine, service, signal } = run;
   const { image } = service.proxy;
-  if ((await inspectImage(engine, image, signal)) !== undefined) {
+  if (await hasForHost(run, engine)) {
     return;
   }
-  const say = (text: string): void => run.emit({ type: 'log', stage: 'proxy', source: 'engine', level: 'info', text });
-  if ((await inspectImage(builder, image, signal)) === undefined) {
-    try {
-      say(t('Pulling {0} on {1}.', image, hostLabel(run.host.name)));
-      await pullImage(engine, image, say, signal);
-      return;
-    } catch (error) {
-      const { code, message } = toDeployError(error);
-      if (code === 'cancelled') {
-        throw error;
-      }
-      say(t('{0} cannot pull {1}: {2} Pulling it here.', hostLabel(run.host.name), image, message));
-    }
-    try {
-      await pullImage(builder, image, say, signal);
-    } catch (error) {
-      const cause = toDeployError(error);
-      throw new DeployError(
-        'proxy',
-        t('The image {0} for the proxy can be pulled neither on {1} nor here.', image, hostLabel(run.host.name)),
-        {
-          hint: t('Check the network, or name an image that is there with "proxy.image" in bluegreen.json.'),
-          detail: cause.detail ?? cause.message,
-          cause,
-        },
-      );
+  // A digest is the host's own affair: an image that is sent has none.
+  const maySend = !image.includes('@');
+  if (maySend && (await hasForHost(run, builder))) {
+    await sendProxyImage(run, builder);
+    return;
+  }
+  const refusal = await pullThere(run);
+  if (refusal === undefined) {
+    return;
+  }
+  if (!maySend) {
+    throw notToBeHad(
+      t('The image {0} for the proxy cannot be pulled on {1}.', image, hostLabel(run.host.name)),
+      refusal,
+    );
+  }
+  const before = await inspectImage(builder, image, signal);
+  try {
+    await pullHere(run, builder);
+    await sendProxyImage(run, builder);
+  } finally {
+    // What this machine uses under that name stays what it was.
+    if (before !== undefined) {
+      await tagImage(builder, before.id, image, run.unbroken());
     }
   }
-  say(t('Sending {0} to {1}.', image, hostLabel(run.host.name)));
+}
+
+async function hasForHost({ engine, service, signal }: Run, where: DockerEngine): Promise<boolean> {
+  const image = await inspectImage(where, service.proxy.image, signal);
+  return image !== undefined && platformOf(image) === engine.info.platform;
+}
+
+/** Why the host cannot pull the image; undefined when it has. */
+async function pullThere(run: Run): Promise<DeployError | undefined> {
+  const { image } = run.service.proxy;
+  const where = hostLabel(run.host.name);
+  try {
+    logger(run)(t('Pulling {0} on {1}.', image, where));
+    await pullImage(run.engine, image, logger(run), run.signal);
+    return undefined;
+  } catch (error) {
+    const cause = toDeployError(error);
+    if (cause.code === 'cancelled') {
+      throw cause;
+    }
+    logger(run)(t('{0} cannot pull {1}: {2}', where, image, cause.message));
+    return cause;
+  }
+}
+
+async function pullHere(run: Run, builder: DockerEngine): Promise<void> {
+  const { image } = run.service.proxy;
+  try {
+    logger(run)(t('Pulling {0} here.', image));
+    await pullImage(builder, image, logger(run), run.signal, { platform: run.engine.info.platform });
+  } catch (error) {
+    throw notToBeHad(
+      t('The image {0} for the proxy can be pulled neither on {1} nor here.', image, hostLabel(run.host.name)),
+      toDeployError(error),
+    );
+  }
+}
+
+function notToBeHad(message: string, cause: DeployError): DeployError {
+  return cause.code === 'cancelled'
+    ? cause
+    : new DeployError('proxy', message, {
+        hint: t('Check the network, or name an image that is there with "proxy.image" in bluegreen.json.'),
+        detail: cause.detail ?? cause.message,
+        cause,
+      });
+}
+
+async function sendProxyImage(run: Run, builder: DockerEngine): Promise<void> {
+  const { image } = run.service.proxy;
+  logger(run)(t('Sending {0} to {1}.', image, hostLabel(run.host.name)));
   await transferImage(
     builder,
-    engine,
+    run.engine,
     image,
     {
       temporaryTag: `${INCOMING}:${run.deployment}-proxy`,
       finalTag: image,
-      onNote: say,
+      onNote: logger(run),
       onProgress: ({ bytes, totalBytes }) =>
         run.emit({
           type: 'progress',
@@ -198,8 +248,12 @@ async function fetchProxyImage(run: Run, builder: DockerEngine): Promise<void> {
           unit: 'bytes',
         }),
     },
-    signal,
+    run.signal,
   );
+}
+
+function logger(run: Run): (text: string) => void {
+  return (text) => run.emit({ type: 'log', stage: 'proxy', source: 'engine', level: 'info', text });
 }
 
 async function startProxy(run: Run, id: string): Promise<void> {
@@ -236,7 +290,7 @@ async function waitUntilReady(run: Run, id: string): Promise<void> {
     if (toDeployError(error).code === 'cancelled') {
       throw error;
     }
-    const lines = await lastLines(run.engine, id, 5, AbortSignal.timeout(10_000));
+    const lines = await lastLinesIfAny(run.engine, id, 5);
     throw new DeployError('proxy', t('nginx does not run in the proxy on {0}.', hostLabel(run.host.name)), {
       hint: t('Look at its log with `docker logs {0}` there.', PROXY_CONTAINER),
       detail: lines.join('\n'),
@@ -253,13 +307,17 @@ async function removeStockWelcome(run: Run, id: string, view: ProxyView): Promis
   }
 }
 
-function describeReady(run: Run, details: ContainerDetails | undefined, view: ProxyView): ReadyProxy {
+/** A proxy in which nginx runs, as the stages that follow use it. `seen` is what it serves, if that is known. */
+async function describeReady(run: Run, found: ContainerDetails, seen: ProxyView | undefined): Promise<ReadyProxy> {
+  const { engine, host, service, signal } = run;
+  const view = seen ?? (await cleanProxy(engine, found.id, service.name, signal));
+  if (found.labels[LABEL.role] === 'proxy') {
+    await removeStockWelcome(run, found.id, view);
+  }
+  const details = seen === undefined ? await inspectContainer(engine, found.id, signal) : found;
   const address = details?.networks[GATEWAY_NETWORK]?.ipAddress;
   if (details === undefined || address === undefined || address === '') {
-    throw new DeployError(
-      'proxy',
-      t('The proxy on {0} has no address on {1}.', hostLabel(run.host.name), GATEWAY_NETWORK),
-    );
+    throw new DeployError('proxy', t('The proxy on {0} has no address on {1}.', hostLabel(host.name), GATEWAY_NETWORK));
   }
   if (view.client === undefined) {
     throw new DeployError(

@@ -41,7 +41,7 @@ export async function throughRegistry(
     const end = share ? await host.transport.shareTcp(port, () => net.connect({ host: '127.0.0.1', port })) : undefined;
     try {
       run.note(t('Pulling {0} on {1}.', name, hostLabel(host.name)));
-      await pullImage(engine, name, say, signal, auth);
+      await pullImage(engine, name, say, signal, { auth });
     } finally {
       end?.();
     }

@@ -2,7 +2,7 @@ import {
   type ContainerDetails,
   createContainer,
   inspectContainer,
-  lastLines,
+  lastLinesIfAny,
   removeContainer,
   renameContainer,
   setRestartPolicy,
@@ -85,7 +85,7 @@ export async function startSlot(run: Run, id: string, slot: FilledSlot['slot'], 
     await startContainer(engine, id, run.unbroken());
     throwIfCancelled(signal);
   } catch (error) {
-    const lines = signal.aborted ? [] : await lastLines(engine, id, 10, AbortSignal.timeout(10_000));
+    const lines = signal.aborted ? [] : await lastLinesIfAny(engine, id, 10);
     throw notStarted(run, slot, error, lines.join('\n'));
   }
   const container = await inspectContainer(engine, id, signal);
@@ -95,10 +95,10 @@ export async function startSlot(run: Run, id: string, slot: FilledSlot['slot'], 
   return { slot, container, port };
 }
 
-/** What Docker says against a container, in our words; as it is when the run was cancelled or its host is gone. */
+/** What Docker says against a container, in our words; as it is when the run was cancelled or its host is out of reach. */
 function notStarted({ service, signal }: Run, slot: SlotName, error: unknown, detail?: string): DeployError {
   const cause = toDeployError(error);
-  return signal.aborted
+  return signal.aborted || cause.code !== 'internal'
     ? cause
     : new DeployError(
         'start',
@@ -143,21 +143,19 @@ async function stepAside(run: Run, proxy: ReadyProxy, slot: SlotName, view: Serv
   if (old === undefined) {
     return;
   }
-  const wasRunning = old.running;
-  if (wasRunning) {
+  if (old.running) {
     // Left running on purpose ("retire.old": "keep"): somebody may still be connected to it.
     await drainSlot(run, proxy, old, () => undefined, signal, untilTimeout(service));
+    run.undo.push({
+      what: t('the stop of {0}', old.name),
+      run: (undoSignal) => startContainer(engine, old.id, undoSignal),
+    });
     await stopContainer(engine, old.id, service.retire.graceSeconds, signal);
   }
   await renameContainer(engine, old.id, asideContainer(service.name, slot), run.unbroken());
   run.undo.push({
     what: t('the previous container of {0}', slot),
-    run: async (undoSignal) => {
-      await renameContainer(engine, old.id, old.name, undoSignal);
-      if (wasRunning) {
-        await startContainer(engine, old.id, undoSignal);
-      }
-    },
+    run: (undoSignal) => renameContainer(engine, old.id, old.name, undoSignal),
   });
 }
 

@@ -69,7 +69,7 @@ export async function switchStage(
   const input = { files, service: service.name, expect: markerAnswer(identity) };
   const verdict = await switchProxy(engine, proxy.id, input, () => run.mustHoldLock());
   outcome = verdict.kind;
-  mustHaveSwitched(run, verdict);
+  mustHaveSwitched(run.service.name, verdict);
   run.live = filled.slot;
 }
 
@@ -152,7 +152,7 @@ export function reloadAsItIs(run: Run, proxy: ReadyProxy): Promise<void> {
 /** Has nginx take these files over, and proves that it did, whatever its workers answer then. */
 async function tellNginx(run: Run, proxy: ReadyProxy, files: readonly FileChange[]): Promise<void> {
   const input = { files, service: run.service.name, expect: undefined };
-  mustHaveSwitched(run, await switchProxy(run.engine, proxy.id, input, () => run.mustHoldLock()));
+  mustHaveSwitched(run.service.name, await switchProxy(run.engine, proxy.id, input, () => run.mustHoldLock()));
 }
 
 /** What somebody wrote by hand is not lost when the file is replaced. */
@@ -171,7 +171,8 @@ async function keepCopy(run: Run, proxy: ReadyProxy, path: string): Promise<void
   run.note(t('{0} is replaced. What was written by hand in it is kept as {1} in the proxy.', path, copy), 'warning');
 }
 
-function mustHaveSwitched(run: Run, verdict: SwitchVerdict): void {
+/** Throws `nginx-refused`, and says what serves, unless nginx has taken over what it was given. */
+export function mustHaveSwitched(service: string, verdict: SwitchVerdict): void {
   switch (verdict.kind) {
     case 'switched':
       return;
@@ -180,7 +181,7 @@ function mustHaveSwitched(run: Run, verdict: SwitchVerdict): void {
         hint: /duplicate (default server|location)/.test(verdict.output)
           ? t(
               'Another service answers for the same requests already. Give {0} another host name or path with "route".',
-              run.service.name,
+              service,
             )
           : t('nginx says why below. Files of other services and your own in conf.d count as well.'),
         detail: verdict.output,

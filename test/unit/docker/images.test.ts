@@ -257,7 +257,6 @@ test('the same image is known again in what another version of Docker says of it
     labels: {},
     createdAt: 5,
     size: 1,
-    healthcheck: false,
     config: { Hostname: '', Image: 'sha256:x', Env: ['A=b'], Cmd: null, Labels: { a: 'b', c: 'd' }, Tty: false },
   };
   const other = { ...image, id: 'sha256:2', size: 9, config: { Labels: { c: 'd', a: 'b' }, Env: ['A=b'] } };

@@ -26,7 +26,6 @@ export function container(name: string, change: Partial<ContainerDetails> = {}):
     oomKilled: false,
     error: '',
     startedAt: 1_000,
-    finishedAt: 0,
     health: undefined,
     healthOutput: undefined,
     restart: 'unless-stopped',
@@ -35,8 +34,6 @@ export function container(name: string, change: Partial<ContainerDetails> = {}):
     networks: { [GATEWAY_NETWORK]: { ipAddress: '172.18.0.3' } },
     exposedPorts: [8080],
     env: [],
-    pid: 1,
-    tty: false,
     mounts: [],
     ...change,
   };
