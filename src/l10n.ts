@@ -30,3 +30,9 @@ export function t(message: string, ...args: (string | number)[]): string {
 export function formatNumber(value: number, digits = 0): string {
   return value.toLocaleString(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
+
+/** `0.3 s`, `12 s` */
+export function inSeconds(milliseconds: number): string {
+  const value = Math.round(milliseconds / 100) / 10;
+  return t('{0} s', formatNumber(value, Number.isInteger(value) ? 0 : 1));
+}

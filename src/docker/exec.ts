@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DockerEngine } from './engine';
 import { DockerError } from './errors';
 import { number, object, text } from './json';
-import { onAbort, seconds, withLimit } from './limits';
+import { onAbort, withLimit } from './limits';
 import { demultiplex } from './multiplex';
-import { t } from '../l10n';
+import { inSeconds, t } from '../l10n';
 
 /** Output of one command beyond this many bytes is a mistake, not a result. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
@@ -41,7 +41,7 @@ export async function execInContainer(
     signal: options.signal,
     limitMs: options.timeoutMs,
     engine: engine.description,
-    late: t('{0} in the container did not end within {1}.', argv[0] ?? 'sh', seconds(options.timeoutMs)),
+    late: t('{0} in the container did not end within {1}.', argv[0] ?? 'sh', inSeconds(options.timeoutMs)),
   });
 }
 

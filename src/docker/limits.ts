@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { abortReason, DockerError, explain } from './errors';
-import { formatNumber, t } from '../l10n';
+import { inSeconds, t } from '../l10n';
 
 /** Calls `listener` when the signal is aborted, at once if it is. Returns the function that takes it back. */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
@@ -34,7 +34,7 @@ export interface Limit {
 export async function withLimit<T>(run: (signal: AbortSignal) => Promise<T>, limit: Limit): Promise<T> {
   const { signal, limitMs, engine } = limit;
   const control = new AbortController();
-  const late = limit.late ?? t('Docker on {0} did not answer within {1}.', engine, seconds(limitMs));
+  const late = limit.late ?? t('Docker on {0} did not answer within {1}.', engine, inSeconds(limitMs));
   const timer = setTimeout(() => control.abort(new DockerError(late)), limitMs);
   const release = onAbort(signal, () => control.abort(abortReason(signal, engine)));
   try {
@@ -101,9 +101,4 @@ export class StallLimit {
   #start(): NodeJS.Timeout {
     return setTimeout(() => this.#control.abort(this.#error()), this.#limitMs);
   }
-}
-
-export function seconds(milliseconds: number): string {
-  const value = milliseconds < 1000 ? Math.round(milliseconds / 100) / 10 : Math.round(milliseconds / 1000);
-  return value === 1 ? t('1 second') : t('{0} seconds', formatNumber(value, Number.isInteger(value) ? 0 : 1));
 }

@@ -127,7 +127,7 @@ export async function takeLock(
     // Not cut by a cancel: a lock that was taken without being noticed would stand in the way of the next deployment.
     const id = await tryCreate(engine, service, owner, AbortSignal.timeout(TAKE_LIMIT_MS));
     if (id !== undefined) {
-      return holdLock(engine, id, aheadMs);
+      return HeldLock.hold(engine, id, aheadMs);
     }
     await waitForDeadOwner(engine, service, onNote, signal);
   }
@@ -293,79 +293,101 @@ async function stateOf(engine: DockerEngine, id: string, signal: AbortSignal): P
   return holder === undefined || holder.state === 'removing' ? 'gone' : holder.state === 'dead' ? 'dead' : 'there';
 }
 
-async function holdLock(engine: DockerEngine, id: string, aheadMs: number): Promise<Lock> {
-  const lost = new AbortController();
-  let stage: Stage = 'plan';
-  let beats = 0;
-  let failures = 0;
-  let released = false;
-  const beat = async (): Promise<void> => {
-    beats += 1;
-    await writeFileInContainer(
-      engine,
-      id,
-      HEARTBEAT_FILE,
-      JSON.stringify({ beats, stage, at: Date.now() + aheadMs }),
-      AbortSignal.timeout(BEAT_LIMIT_MS),
-    );
-  };
-  const release = async (): Promise<void> => {
-    if (released) {
+/** A lock that is ours: its heart beats until it is let go of, or lost. */
+class HeldLock implements Lock {
+  #stage: Stage = 'plan';
+  #beats = 0;
+  /** Heartbeats in a row that did not get through. */
+  #failures = 0;
+  #released = false;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #lost = new AbortController();
+
+  private constructor(
+    private readonly engine: DockerEngine,
+    private readonly id: string,
+    private readonly aheadMs: number,
+  ) {}
+
+  /**
+   * Begins with the first heartbeat; without that one the lock is let go of.
+   * @param id of its container.
+   * @param aheadMs what the host's clock is ahead of ours.
+   */
+  static async hold(engine: DockerEngine, id: string, aheadMs: number): Promise<HeldLock> {
+    const lock = new HeldLock(engine, id, aheadMs);
+    try {
+      lock.#beatLater();
+      await lock.#beat();
+      return lock;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  setStage(stage: Stage): void {
+    this.#stage = stage;
+  }
+
+  async confirm(): Promise<void> {
+    if ((await inspectContainer(this.engine, this.id, AbortSignal.timeout(TAKE_LIMIT_MS))) === undefined) {
+      const error = lockLost(undefined);
+      this.#lost.abort(error);
+      throw error;
+    }
+  }
+
+  async release(): Promise<void> {
+    if (this.#released) {
       return;
     }
-    released = true;
-    clearTimeout(timer);
+    this.#released = true;
+    clearTimeout(this.#timer);
     const signal = AbortSignal.timeout(RELEASE_LIMIT_MS);
-    const container = await inspectContainer(engine, id, signal);
-    await removeContainer(engine, id, { force: true }, signal);
-    await removeImage(engine, LOCK_IMAGE, signal);
+    const container = await inspectContainer(this.engine, this.id, signal);
+    await removeContainer(this.engine, this.id, { force: true }, signal);
+    await removeImage(this.engine, LOCK_IMAGE, signal);
     // Docker takes the name first, and may see then that a lock has just come to need the image: to that one it is known
     // by its id alone.
-    const image = container && (await inspectImage(engine, container.imageId, signal));
+    const image = container && (await inspectImage(this.engine, container.imageId, signal));
     if (image?.tags.length === 0) {
-      await removeImage(engine, image.id, signal);
+      await removeImage(this.engine, image.id, signal);
     }
-  };
-  let timer: NodeJS.Timeout;
-  const schedule = (): void => {
-    timer = setTimeout(() => {
-      beat().then(
-        () => {
-          failures = 0;
-          next();
-        },
-        (error: unknown) => {
-          // A refusal (a full disk) says that the host is there, and that the lock still is. The connection is watched by
-          // the run itself, which may make it anew; then the next heartbeat tells.
-          failures += isRefusal(error) || toDeployError(error).code === 'host-unreachable' ? 0 : 1;
-          if (isNotFound(error) || failures >= FAILED_BEATS) {
-            lost.abort(lockLost(error));
-          } else {
-            next();
-          }
-        },
+  }
+
+  #beatLater(): void {
+    this.#timer = setTimeout(() => {
+      this.#beat().then(
+        () => this.#after(undefined),
+        (error: unknown) => this.#after(error),
       );
     }, BEAT_MS);
-  };
-  const next = (): void => {
-    if (!released) {
-      schedule();
-    }
-  };
-  schedule();
-  try {
-    await beat();
-  } catch (error) {
-    await release();
-    throw error;
   }
-  const confirm = async (): Promise<void> => {
-    if ((await inspectContainer(engine, id, AbortSignal.timeout(TAKE_LIMIT_MS))) === undefined) {
-      lost.abort(lockLost(undefined));
-      throw lost.signal.reason;
+
+  async #beat(): Promise<void> {
+    this.#beats += 1;
+    const heartbeat = { beats: this.#beats, stage: this.#stage, at: Date.now() + this.aheadMs };
+    const limit = AbortSignal.timeout(BEAT_LIMIT_MS);
+    await writeFileInContainer(this.engine, this.id, HEARTBEAT_FILE, JSON.stringify(heartbeat), limit);
+  }
+
+  /** @param error of the heartbeat before; undefined when it got through. */
+  #after(error: unknown): void {
+    // A refusal (a full disk) says that the host is there, and that the lock still is. The connection is watched by the
+    // run itself, which may make it anew; then the next heartbeat tells.
+    const isCounted = !isRefusal(error) && toDeployError(error).code !== 'host-unreachable';
+    this.#failures = error === undefined ? 0 : this.#failures + Number(isCounted);
+    if (isNotFound(error) || this.#failures >= FAILED_BEATS) {
+      this.#lost.abort(lockLost(error));
+    } else if (!this.#released) {
+      this.#beatLater();
     }
-  };
-  return { lost: lost.signal, confirm, setStage: (now) => (stage = now), release };
+  }
 }
 
 function lockLost(cause: unknown): DeployError {

@@ -14,7 +14,7 @@ import type { Run } from './context';
 import { entries } from './findings';
 import { isCandidate, type ServiceView } from './observe';
 import { portOf, serviceFromContainer } from './release';
-import { viewService } from './settle';
+import { lookAtService } from './settle';
 import { startSlot } from './stages/start';
 
 /** Seconds between the stop signal and the end for a proxy that serves nothing. */
@@ -34,7 +34,7 @@ export async function mendStoppedProxy(run: Run): Promise<void> {
   if (proxy === undefined || (await staysUp(run, proxy))) {
     return;
   }
-  const view = await viewService(run);
+  const view = await lookAtService(run);
   const path = confPath(run.service.name);
   const text = await readFileInContainer(engine, proxy.id, path, signal);
   const named = text === undefined ? undefined : readConf(text).find((it) => it.service === run.service.name);

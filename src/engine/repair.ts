@@ -3,7 +3,6 @@
  * touching a slot that serves. A deployment does the same for its own service on its way.
  */
 import { setRestartPolicy } from '../docker/containers';
-import { removeImage } from '../docker/images';
 import { connectToNetwork } from '../docker/networks';
 import { t } from '../l10n';
 import {
@@ -22,10 +21,10 @@ import { type Host, noSuchService } from './host';
 import { newDeploymentId } from './identity';
 import { type OnLockNote, withLock } from './lock';
 import { observeHost } from './hostState';
-import { findTemporaryImages, type ServiceView, viewBehind, viewHost } from './observe';
+import { type ServiceView, viewBehind, viewHost } from './observe';
 import { mendStoppedProxy, slotToServe } from './mend';
 import { bareService, serviceFromContainer } from './release';
-import { settle, viewService } from './settle';
+import { lookAtService, removeTemporaryImages, settle } from './settle';
 import { probeStage } from './stages/probe';
 import { proxyStage } from './stages/proxy';
 import { startKept } from './stages/start';
@@ -99,10 +98,7 @@ export async function repairHost(
     failures = await repairAll([...failures.keys()]);
   }
   await cleanShared(host, before, note, signal);
-  for (const tag of await findTemporaryImages(host.engine, signal)) {
-    await removeImage(host.engine, tag, signal);
-    note(t('Removed the image {0}, left by a transfer that was cut.', tag));
-  }
+  await removeTemporaryImages(host.engine, note, signal);
   const left = unusual(await observeHost(host, signal));
   return {
     repaired,
@@ -163,7 +159,7 @@ async function repairService(
     };
     const run = new Run(deployment, bareService(service), host, emit, AbortSignal.any([signal, lock.lost]));
     run.lock = lock;
-    describeFrom(run, await viewService(run));
+    describeFrom(run, await lookAtService(run));
     await mendStoppedProxy(run);
     const proxy = await proxyStage(run, host.engine);
     const view = await viewBehind(run.engine, proxy.seen, service, run.signal);

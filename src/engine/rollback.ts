@@ -22,7 +22,7 @@ import { mendStoppedProxy } from './mend';
 import { isCandidate, type ServiceView } from './observe';
 import type { Patience } from './patience';
 import { bareService, serviceFromContainer } from './release';
-import { settle, viewService } from './settle';
+import { settle, lookAtService } from './settle';
 import { proxyStage } from './stages/proxy';
 import { type KeptSlot, startKept } from './stages/start';
 
@@ -49,7 +49,7 @@ export function switchSlot(request: SwitchRequest, emit: Emit, signal: AbortSign
   const service = request.config ?? bareService(request.service);
   return conduct({ service, host, person, patience }, emit, signal, async (run) => {
     await run.during('plan', async () => {
-      const view = await viewService(run);
+      const view = await lookAtService(run);
       run.live = view.live;
       const kept = slotToSwitchTo(run, view, request.to);
       run.service = serviceFromContainer(request.service, kept.container)?.service ?? service;

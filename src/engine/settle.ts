@@ -1,4 +1,5 @@
 import { type ContainerDetails, removeContainer, renameContainer, stopContainer } from '../docker/containers';
+import type { DockerEngine } from '../docker/engine';
 import { removeImage } from '../docker/images';
 import { t } from '../l10n';
 import { DeployError, slotContainer, type SlotName } from '../model';
@@ -22,7 +23,7 @@ export async function settle(run: Run, proxy: ReadyProxy, nginx: ProxyView): Pro
   const look = (): Promise<ServiceView> => viewBehind(engine, nginx, run.service.name, signal);
   let [view] = await Promise.all([
     look(),
-    removeTemporaryImages(run),
+    removeTemporaryImages(engine, (text) => run.note(text), signal, run.deployment),
     removeContainer(engine, lookContainer(run.service.name), { force: true }, signal),
   ]);
   for (const [slot, container] of entries(view.slots)) {
@@ -75,16 +76,24 @@ async function settleAside(run: Run, view: ServiceView, slot: SlotName, aside: C
   run.note(t('{0} holds again what it held before the interrupted deployment.', name));
 }
 
-/** Takes away the names that a transfer gave to an image and did not live to take back. */
-async function removeTemporaryImages(run: Run): Promise<void> {
-  for (const tag of await findTemporaryImages(run.engine, run.signal, run.deployment)) {
-    await removeImage(run.engine, tag, run.signal);
-    run.note(t('Removed the image {0}, left by a transfer that was cut.', tag));
+/**
+ * Takes away the names that a transfer gave to an image and did not live to take back; `own` as `findTemporaryImages` has
+ * it.
+ */
+export async function removeTemporaryImages(
+  engine: DockerEngine,
+  note: (text: string) => void,
+  signal: AbortSignal,
+  own?: string,
+): Promise<void> {
+  for (const tag of await findTemporaryImages(engine, signal, own)) {
+    await removeImage(engine, tag, signal);
+    note(t('Removed the image {0}, left by a transfer that was cut.', tag));
   }
 }
 
 /** The one service of a run, as it is now. */
-export async function viewService({ engine, signal, service }: Run): Promise<ServiceView> {
+export async function lookAtService({ engine, signal, service }: Run): Promise<ServiceView> {
   const [view] = (await viewHost(engine, signal, service.name)).services;
   if (view === undefined) {
     throw new DeployError('internal', t('The host could not be observed.'));

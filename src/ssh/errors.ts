@@ -1,4 +1,4 @@
-import { formatNumber, t } from '../l10n';
+import { inSeconds, t } from '../l10n';
 import { DeployError } from '../model';
 
 /** Which end of the way an error is about; `label` is what the person reads: `the jump host deploy@bastion:22`. */
@@ -60,12 +60,15 @@ export function dialError(place: Place, error: SystemError, tried: readonly stri
 
 /** Nothing came within the limit. */
 export function noAnswer(place: Place, limitMs: number, detail?: string): DeployError {
-  return unreachable(t('{0} did not answer within {1} ({2}).', capital(place.label), seconds(limitMs), place.address), {
-    hint: t(
-      'Check that the machine is up and that no firewall drops the connection. ConnectTimeout in your ssh configuration sets the limit.',
-    ),
-    ...(detail === undefined ? {} : { detail }),
-  });
+  return unreachable(
+    t('{0} did not answer within {1} ({2}).', capital(place.label), inSeconds(limitMs), place.address),
+    {
+      hint: t(
+        'Check that the machine is up and that no firewall drops the connection. ConnectTimeout in your ssh configuration sets the limit.',
+      ),
+      ...(detail === undefined ? {} : { detail }),
+    },
+  );
 }
 
 /** Says in plain words why an SSH handshake ended. The cases are the texts and levels of ssh2 1.17. */
@@ -125,9 +128,4 @@ export function closedByServer(place: Place, detail?: string): DeployError {
  */
 export function capital(text: string): string {
   return text.startsWith('the ') ? `T${text.slice(1)}` : text;
-}
-
-export function seconds(ms: number): string {
-  const value = Math.round(ms / 100) / 10;
-  return t('{0} s', formatNumber(value, Number.isInteger(value) ? 0 : 1));
 }

@@ -1,10 +1,10 @@
 import { type Duplex, Transform } from 'node:stream';
 import { constants } from 'node:os';
 import type { Client, ClientChannel } from 'ssh2';
-import { t } from '../l10n';
+import { inSeconds, t } from '../l10n';
 import { cancelledError, DeployError, throwIfCancelled, toDeployError } from '../model';
 import { ChannelStream, release, type ChannelSource } from './channelStream';
-import { capital, seconds, unreachable } from './errors';
+import { capital, unreachable } from './errors';
 import { exitOf, watchExit } from './exit';
 import type { Line } from './line';
 import { SessionSlots, type SessionKind } from './sessionSlots';
@@ -395,7 +395,7 @@ export class Ssh2Transport implements HostTransport {
       missed = received === seen ? missed + 1 : 0;
       seen = received;
       if (missed > count) {
-        this.#lastError ??= new Error(t('No life sign for {0}.', seconds(intervalMs * (count + 1))));
+        this.#lastError ??= new Error(t('No life sign for {0}.', inSeconds(intervalMs * (count + 1))));
         this.#line.stream.destroy();
         this.#lost();
       }
@@ -441,7 +441,7 @@ export class Ssh2Transport implements HostTransport {
   }
 
   #tooSlow(timeoutMs: number): DeployError {
-    return unreachable(t('A command on {0} did not end within {1}.', this.description, seconds(timeoutMs)), {
+    return unreachable(t('A command on {0} did not end within {1}.', this.description, inSeconds(timeoutMs)), {
       hint: t('The host may be overloaded. Try again, or look at it with ssh.'),
     });
   }

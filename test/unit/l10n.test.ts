@@ -8,7 +8,7 @@ import { parseFindings, unreachableError } from '../../src/docker/remoteCause';
 import { findingsOnHost } from '../../src/engine/findings';
 import { explainEnd } from '../../src/engine/stages/explain';
 import { describeTraffic } from '../../src/engine/traffic';
-import { t, useTranslator } from '../../src/l10n';
+import { inSeconds, t, useTranslator } from '../../src/l10n';
 import { cancelledError } from '../../src/model';
 import { dialError } from '../../src/ssh/errors';
 import { examination, wellService } from './engine/host';
@@ -36,6 +36,10 @@ function said(): string[] {
     describeTraffic({ sent: 1_842, failed: 0, longestMs: 210 }),
   ].filter((sentence) => sentence !== '');
 }
+
+test('a time in seconds has a digit after the point only where it needs one', () => {
+  assert.deepEqual([300, 1000, 1250, 12_000].map(inSeconds), ['0.3 s', '1 s', '1.3 s', '12 s']);
+});
 
 test('without a translator every floor speaks English', () => {
   for (const sentence of said()) {

@@ -46,8 +46,8 @@ export async function planStage(
     throw new DeployError('internal', t('The host could not be observed.'));
   }
   const slot = slotToFill(serviceView);
-  const liveSlot = serviceView.served && serviceView.slots[serviceView.served.slot];
-  const described = liveSlot && serviceFromContainer(service.name, liveSlot);
+  const served = serviceView.served && serviceView.slots[serviceView.served.slot];
+  const described = served && serviceFromContainer(service.name, served);
   // For the preview; the built image is asked again.
   const [exposed, ...more] = exposedPorts(dockerfile);
   const port = service.port ?? (more.length === 0 ? exposed : undefined) ?? described?.port ?? 80;
@@ -78,7 +78,7 @@ export async function planStage(
     proxy: view.proxy === undefined ? 'create' : view.proxy.running ? 'use' : 'start',
     publish: service.proxy.publish,
     files: changesOf(nginx, files),
-    env: envChanges(service.run.env, liveSlot?.env ?? [], liveSlot === undefined ? [] : described?.envNames),
+    env: envChanges(service.run.env, served?.env ?? [], served === undefined ? [] : described?.envNames),
     toSend: undefined,
     platform: host.engine.info.platform,
     freeDiskBytes,

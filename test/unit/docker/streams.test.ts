@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jsonLines, lineError } from '../../../src/docker/json';
-import { onAbort, seconds, StallLimit, withLimit } from '../../../src/docker/limits';
+import { onAbort, StallLimit, withLimit } from '../../../src/docker/limits';
 import { demultiplex, LineCutter } from '../../../src/docker/multiplex';
 
 /** A frame as Docker sends it for a container without a terminal. */
@@ -89,7 +89,6 @@ test('the signal ends a call at once, and one that is aborted already begins non
   const late = withLimit(() => Promise.resolve((begun = true)), { ...limits, signal: control.signal, limitMs: 10_000 });
   await assert.rejects(late, { code: 'cancelled' });
   assert.equal(begun, false);
-  assert.equal(seconds(1000), '1 second');
 });
 
 test('a listener that was taken back is not called, one on an aborted signal at once', () => {
