@@ -45,30 +45,55 @@ export async function get(
   return { status: response.status, text: await response.text() };
 }
 
-/** Names of all containers on a host with their state: `uptimer_BLUE running`. */
-export async function containers(host: Host): Promise<string[]> {
-  const out = await host.mustExec("docker ps -a --format '{{.Names}} {{.State}}'");
-  return out.split('\n').filter(Boolean).sort();
+/** Asks a host's engine by its API. (The docker command takes a tenth of a second of processor time, and curl none.) */
+const ASK = `get() { curl -fs --unix-socket /var/run/docker.sock "http://docker/$1"; echo; }`;
+
+interface ListedContainer {
+  readonly Names: readonly string[];
+  readonly State: string;
 }
 
-/** References of all tagged images on a host that belong to services or to a deployment under way. */
+interface ListedImage {
+  readonly RepoTags: readonly string[] | null;
+}
+
+function statesOf(list: string): string[] {
+  const found = JSON.parse(list) as ListedContainer[];
+  return found.map(({ Names: [name = ''], State: state }) => `${name.slice(1)} ${state}`).sort();
+}
+
+/** An image without a name is `<none>:<none>`. */
+function tagsOf(list: string): string[] {
+  const found = JSON.parse(list) as ListedImage[];
+  return found.flatMap(({ RepoTags: tags }) => (tags === null || tags.length === 0 ? ['<none>:<none>'] : tags)).sort();
+}
+
+/** Names of all containers on a host with their state: `uptimer_BLUE running`. */
+export async function containers(host: Host): Promise<string[]> {
+  return statesOf(await host.mustExec(`${ASK}; get 'containers/json?all=1'`));
+}
+
+/** References of all images on a host that belong to services or to a deployment under way. */
 export async function images(host: Host): Promise<string[]> {
-  const out = await host.mustExec("docker images --format '{{.Repository}}:{{.Tag}}'");
-  return out
-    .split('\n')
-    .filter((name) => name !== '' && name !== proxyImage && name !== pythonImage)
-    .sort();
+  const tags = tagsOf(await host.mustExec(`${ASK}; get images/json`));
+  return tags.filter((name) => name !== proxyImage && name !== pythonImage);
 }
 
 /** Asserts that nothing of an ended run is left on the host: no lock, nothing put aside, no half-sent image. */
 export async function assertNothingLeft(host: Host): Promise<void> {
-  const left = await host.mustExec(
-    `{ docker ps -a --format '{{.Names}}'; docker images --format '{{.Repository}}:{{.Tag}}'; } |
-       grep -E '_LOCK|_ASIDE|_LOOK|blue-green-incoming|blue-green-lock|<none>'
-     docker exec reverse-proxy sh -c 'ls /etc/nginx/conf.d /tmp' 2>/dev/null | grep -E 'candidate|previous|blue-green'
-     true`,
+  const answer = await host.mustExec(
+    `${ASK}
+     get 'containers/json?all=1'; get images/json
+     pid=$(get containers/reverse-proxy/json | sed -n 's/.*"Pid":\\([1-9][0-9]*\\).*/\\1/p')
+     [ -z "$pid" ] || ls "/proc/$pid/root/etc/nginx/conf.d" "/proc/$pid/root/tmp"`,
   );
-  assert.equal(left, '');
+  const [ofContainers = '', ofImages = '', ...files] = answer.split('\n');
+  const left = [
+    ...statesOf(ofContainers).filter((it) => /_LOCK|_ASIDE|_LOOK/.test(it)),
+    ...tagsOf(ofImages).filter((it) => /blue-green-incoming|blue-green-lock|<none>/.test(it)),
+    ...files.filter((it) => /candidate|previous|blue-green/.test(it)),
+  ];
+  assert.deepEqual(left, []);
 }
 
 /** Makes a certificate and its key on the host, `NAME.pem` and `NAME.key` in a folder there, and returns the certificate. */
