@@ -16,7 +16,14 @@ const [concurrency, minutes, report = '', ...files] = process.argv.slice(2);
 /** Milliseconds by file. What is done before and after its tests is not in it. */
 const took = new Map<string, number>();
 
-const stream = run({ files, concurrency: Number(concurrency), timeout: Number(minutes) * 60_000 });
+/** Without it the processes of the files would outlive this one. */
+const ended = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => ended.abort());
+}
+
+const timeout = Number(minutes) * 60_000;
+const stream = run({ files, concurrency: Number(concurrency), timeout, signal: ended.signal });
 stream.once('test:fail', () => (process.exitCode = 1));
 const add = (test: { file?: string; nesting: number; details: { duration_ms: number } }): void => {
   if (test.file !== undefined && test.nesting === 0) {
