@@ -126,6 +126,6 @@ function connectWithin(limitMs: number, host: string, port: number): Duplex {
 /** For a service that neither has a container nor is served. */
 export function noSuchService(host: Host, service: string): DeployError {
   return new DeployError('not-found', t('There is no service {0} on {1}.', service, hostLabel(host.name)), {
-    hint: t('See what is there: blue-green status.'),
+    hint: t('See in the status what is there.'),
   });
 }

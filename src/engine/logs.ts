@@ -34,7 +34,7 @@ export async function* serviceLogs(
       'not-found',
       t('There is no {0} on {1}.', slotContainer(service, slot), hostLabel(host.name)),
       {
-        hint: t('See what is there: blue-green status.'),
+        hint: t('See in the status what is there.'),
       },
     );
   }

@@ -66,7 +66,7 @@ async function removeLocked(host: Host, service: string, lock: Lock, signal: Abo
     throw new DeployError(
       'proxy',
       t('The proxy on {0} is {1}: it keeps the nginx files of {2}.', hostLabel(host.name), view.proxy.state, service),
-      { hint: t('Repair the host first: blue-green repair.') },
+      { hint: t('Repair the host first.') },
     );
   }
   const removed: string[] = [];
@@ -136,7 +136,7 @@ export async function removeProxy(host: Host, signal: AbortSignal): Promise<stri
       'usage',
       t('The proxy on {0} still serves {1}.', where, services.map((it) => it.service).join(', ')),
       {
-        hint: t('Remove these services first: blue-green remove SERVICE.'),
+        hint: t('Remove these services first.'),
       },
     );
   }
@@ -146,7 +146,7 @@ export async function removeProxy(host: Host, signal: AbortSignal): Promise<stri
       'locked',
       t('{0} is being deployed to {1}.', lock.labels[LABEL.service] ?? lock.name, where),
       {
-        hint: t('Wait for it. If it was interrupted, repair the host first: blue-green repair.'),
+        hint: t('Wait for it. If it was interrupted, repair the host first.'),
       },
     );
   }

@@ -345,10 +345,7 @@ function publishedPort(run: Run, proxy: ContainerDetails): PublishedPort {
       ? t('The proxy on {0} publishes no port, not {1}.', hostLabel(run.host.name), wanted)
       : t('The proxy on {0} publishes port {1}, not {2}.', hostLabel(run.host.name), ports.join(', '), wanted),
     {
-      hint: t(
-        'Publish {0} (--publish or "proxy.publish"), or remove the proxy first: blue-green remove --proxy.',
-        ports[0] ?? wanted,
-      ),
+      hint: t('Publish {0} (--publish or "proxy.publish"), or remove the proxy first.', ports[0] ?? wanted),
     },
   );
 }
