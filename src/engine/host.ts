@@ -105,8 +105,7 @@ function directHost(name: string, engine: DockerEngine): Host {
     openProxy: (_, { hostIp, hostPort }) => {
       // A proxy may be published on one address of its machine alone (`docker run -p 10.0.0.5:80:80`). A loopback address
       // is this machine's own only where the engine is.
-      const isNamed =
-        !EVERY_ADDRESS.has(hostIp) && (net.isIPv6(hostIp) || !hostIp.startsWith('127.') || address === LOOPBACK);
+      const isNamed = !EVERY_ADDRESS.has(hostIp) && (address === LOOPBACK || !hostIp.startsWith('127.'));
       return connectWithin(CONNECT_LIMIT_MS, isNamed ? hostIp : address, hostPort);
     },
     close: () => engine.close(),

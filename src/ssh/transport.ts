@@ -384,8 +384,8 @@ export class Ssh2Transport implements HostTransport {
 
   /**
    * Any byte that arrives is a life sign: ssh2 sends the pings, but its own verdict would call a slow link dead while
-   * a ping waits its turn behind what the line has taken of an image. Ticks are counted, not time, so that a computer that slept
-   * gives its link a full round first.
+   * a ping waits its turn behind what the line has taken of an image. Ticks are counted, not time, so that a computer
+   * that slept gives its link a full round first.
    */
   #watchLife({ intervalMs, count }: KeepAlive): NodeJS.Timeout {
     let seen = -1;

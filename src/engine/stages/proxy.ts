@@ -39,8 +39,9 @@ const CREATE_LIMIT_MS = 10_000;
 
 /**
  * Sees to it that network and proxy exist, run, and can be reloaded, and removes what a switch left that was cut.
- * Idempotent: what is there is used as it is, be it ours or the article's. `builder` is asked for nginx's image when the
- * host cannot pull it. Throws `nginx-refused` when a switch is under way that does not end.
+ * Idempotent: what is there is used as it is, be it ours or the article's. A host that lacks nginx's image gets the
+ * `builder`'s, if that has it or the host cannot pull it. Throws `nginx-refused` when a switch is under way that does not
+ * end.
  */
 export async function proxyStage(run: Run, builder: DockerEngine): Promise<ReadyProxy> {
   const { engine, signal } = run;
@@ -49,7 +50,7 @@ export async function proxyStage(run: Run, builder: DockerEngine): Promise<Ready
     ensureNetwork(engine, GATEWAY_NETWORK, { [LABEL.role]: 'gateway' }, signal),
   ]);
   if (present !== undefined) {
-    return describeReady(run, present, await beginProxy(run, present));
+    return readyProxy(run, present, await beginProxy(run, present));
   }
   const created = await createProxy(run, builder);
   let hasBegun = false;
@@ -60,7 +61,7 @@ export async function proxyStage(run: Run, builder: DockerEngine): Promise<Ready
     }
     const seen = await beginProxy(run, proxy);
     hasBegun = true;
-    return await describeReady(run, proxy, seen);
+    return await readyProxy(run, proxy, seen);
   } catch (error) {
     // A proxy that never worked must not stand in the way of the next try. One that does may lead to another service by
     // now, whose first deployment is under way at the same time.
@@ -307,8 +308,11 @@ async function removeStockWelcome(run: Run, id: string, view: ProxyView): Promis
   }
 }
 
-/** A proxy in which nginx runs, as the stages that follow use it. `seen` is what it serves, if that is known. */
-async function describeReady(run: Run, found: ContainerDetails, seen: ProxyView | undefined): Promise<ReadyProxy> {
+/**
+ * Makes a proxy in which nginx runs ready for the stages that follow: without what a cut switch left, and without the
+ * image's welcome page. `seen` is what it serves, if it was cleaned already.
+ */
+async function readyProxy(run: Run, found: ContainerDetails, seen: ProxyView | undefined): Promise<ReadyProxy> {
   const { engine, host, service, signal } = run;
   const view = seen ?? (await cleanProxy(engine, found.id, service.name, signal));
   if (found.labels[LABEL.role] === 'proxy') {
