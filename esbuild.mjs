@@ -7,6 +7,8 @@
  *   dist/l10n.js            the translator that the extension installs, shared by all three: one language everywhere
  *   dist/cli.js            the same engine in one file for a terminal; must not contain the editor
  *   dist/webview/panel.js  the panel's page, and panel.css beside it
+ *
+ * `node esbuild.mjs --production SOURCE FILE` builds one other program instead, as the CLI is built: for measuring.
  */
 import { chmod, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -17,6 +19,7 @@ import * as esbuild from 'esbuild';
 const root = path.dirname(fileURLToPath(import.meta.url));
 const production = process.argv.includes('--production');
 const watch = process.argv.includes('--watch');
+const [otherSource, otherFile] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 
 /** Source files that become files of their own in dist/, loaded at run time by whoever imports them. */
 const separateFiles = new Map([
@@ -153,15 +156,14 @@ const builds = [
 ];
 
 // `vscode` is not external here: the CLI that reaches for it does not build.
-const cli = {
-  ...node,
-  entryPoints: { cli: 'src/cli.ts' },
-  outdir: 'dist',
-  banner: { js: '#!/usr/bin/env node' },
-  plugins: [withoutGrpc, withoutUrlParse, announce],
-};
+const program = { ...node, plugins: [withoutGrpc, withoutUrlParse, announce] };
+const cli = { ...program, entryPoints: { cli: 'src/cli.ts' }, outdir: 'dist', banner: { js: '#!/usr/bin/env node' } };
 
 if (existsSync(path.join(root, 'src/cli.ts'))) builds.push(cli);
+
+function clear() {
+  return rm(path.join(root, 'dist'), { recursive: true, force: true });
+}
 
 async function buildAll() {
   for (const options of builds) {
@@ -190,12 +192,15 @@ async function buildAll() {
   }
 }
 
-await rm(path.join(root, 'dist'), { recursive: true, force: true });
-if (watch) {
+if (otherSource !== undefined) {
+  await esbuild.build({ ...program, entryPoints: [otherSource], outfile: otherFile });
+} else if (watch) {
+  await clear();
   for (const options of builds) {
     await (await esbuild.context(options)).watch();
   }
 } else {
+  await clear();
   await buildAll().catch((error) => {
     // esbuild has printed its own errors with their places.
     if (error.errors === undefined) console.error(error.message);

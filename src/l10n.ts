@@ -8,11 +8,14 @@ export type Translator = (message: string, ...args: (string | number)[]) => stri
 let translator: Translator = (message, ...args) =>
   message.replace(/\{(\d+)\}/g, (whole, index: string) => String(args[Number(index)] ?? whole));
 let tag = 'en';
+/** By digits after the point. The first of a process takes tens of milliseconds to make. */
+const formats = new Map<number, Intl.NumberFormat>();
 
 /** `languageTag` is a BCP 47 language tag: numbers and times follow it. */
 export function useTranslator(translate: Translator, languageTag: string): void {
   translator = translate;
   tag = languageTag;
+  formats.clear();
 }
 
 export function language(): string {
@@ -28,7 +31,12 @@ export function t(message: string, ...args: (string | number)[]): string {
 }
 
 export function formatNumber(value: number, digits = 0): string {
-  return value.toLocaleString(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  let format = formats.get(digits);
+  if (format === undefined) {
+    format = new Intl.NumberFormat(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    formats.set(digits, format);
+  }
+  return format.format(value);
 }
 
 /** `0.3 s`, `12 s` */

@@ -41,7 +41,7 @@ export async function execInContainer(
     signal: options.signal,
     limitMs: options.timeoutMs,
     engine: engine.description,
-    late: t('{0} in the container did not end within {1}.', argv[0] ?? 'sh', inSeconds(options.timeoutMs)),
+    late: () => t('{0} in the container did not end within {1}.', argv[0] ?? 'sh', inSeconds(options.timeoutMs)),
   });
 }
 

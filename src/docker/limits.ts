@@ -22,8 +22,8 @@ export interface Limit {
   readonly limitMs: number;
   /** Where the engine is, for messages. */
   readonly engine: string;
-  /** The sentence when the limit passes. */
-  readonly late?: string;
+  /** The sentence when the limit passes. Made only then: hundreds of calls a deployment never need it. */
+  readonly late?: () => string;
 }
 
 /**
@@ -34,8 +34,8 @@ export interface Limit {
 export async function withLimit<T>(run: (signal: AbortSignal) => Promise<T>, limit: Limit): Promise<T> {
   const { signal, limitMs, engine } = limit;
   const control = new AbortController();
-  const late = limit.late ?? t('Docker on {0} did not answer within {1}.', engine, inSeconds(limitMs));
-  const timer = setTimeout(() => control.abort(new DockerError(late)), limitMs);
+  const late = limit.late ?? (() => t('Docker on {0} did not answer within {1}.', engine, inSeconds(limitMs)));
+  const timer = setTimeout(() => control.abort(new DockerError(late())), limitMs);
   const release = onAbort(signal, () => control.abort(abortReason(signal, engine)));
   try {
     return await abortable(() => run(control.signal), control.signal);

@@ -26,6 +26,8 @@ const CLEAN_UP_MS = 15_000;
 const MAX_HELD = 32 * 1024 * 1024;
 /** Bytes that a layer has at the most when it is unpacked, so that it is worth while to have it compressed first. */
 export const MAX_UNPACKED = 64 * 1024 * 1024;
+/** Bytes that are unpacked at a time: each turn is handed to another thread and back. */
+const UNPACKED_PIECE = 256 * 1024;
 
 /** The engine cannot push to here, or what it pushed is not what was asked for. `docker save` has it all the same. */
 export class NotPushedError extends Error {
@@ -71,7 +73,7 @@ export async function readPushed(
   const push: Push = {
     ...wantsNothing,
     wants: (digest) => missing.has(blobName(digest)),
-    onBlob: async (digest, size, content) => {
+    onBlob: async (digest, { size, content }) => {
       const name = blobName(digest);
       if (name === layout.config) {
         config = await readBuffer(content);
@@ -95,7 +97,18 @@ interface HeldImage {
   readonly layout: SavedLayout;
   readonly config: Buffer;
   /** By name, as in the layout. */
-  readonly layers: ReadonlyMap<string, Buffer>;
+  readonly layers: ReadonlyMap<string, HeldBlob>;
+}
+
+interface HeldBlob {
+  readonly packed: Buffer;
+  readonly unpacked: Unpacked | undefined;
+}
+
+/** What a compressed blob is when it is unpacked. */
+interface Unpacked {
+  readonly bytes: number;
+  readonly digest: string;
 }
 
 /**
@@ -139,11 +152,12 @@ export class PushedAhead {
     const missing = new Set([...names.values()].filter((name) => !layers.has(name)));
     const more = missing.size === 0 ? undefined : await this.#hold(missing);
     for (const [index, name] of names) {
-      const packed = layers.get(name) ?? more?.layers.get(name);
-      if (packed === undefined) {
+      const held = layers.get(name) ?? more?.layers.get(name);
+      // An archive tells a layer's length before its content.
+      if (held?.unpacked === undefined || held.unpacked.digest !== this.#image.layers[index]) {
         throw new NotPushedError();
       }
-      await onLayer({ index, size: await this.#lengthUnpacked(index, packed), content: unpack(packed) });
+      await onLayer({ index, size: held.unpacked.bytes, content: unpack(held.packed) });
     }
     return config;
   }
@@ -162,7 +176,7 @@ export class PushedAhead {
 
   /** @param wanted names of layers, beside those that the engine does not know. */
   async #hold(wanted: ReadonlySet<string>): Promise<HeldImage> {
-    const blobs = new Map<string, Buffer>();
+    const blobs = new Map<string, HeldBlob>();
     const configName = blobName(this.#image.id);
     const push: Push = {
       wants: (digest) => {
@@ -170,46 +184,42 @@ export class PushedAhead {
         return (name === configName || wanted.has(name)) && !blobs.has(name);
       },
       holds: (bytes) => bytes <= this.#maxBytes,
-      onBlob: async (digest, _size, content) => void blobs.set(blobName(digest), await readBuffer(content)),
+      onBlob: async (digest, { content, unpacked }) => {
+        blobs.set(blobName(digest), { packed: await readBuffer(content), unpacked });
+      },
       comesWithinMs: COMES_SOON_MS,
     };
     const manifests = await receive(this.#engine, this.#reference, push, this.#control.signal);
-    const config = blobs.get(configName);
+    const config = blobs.get(configName)?.packed;
     if (config === undefined || digestOf(config) !== this.#image.id) {
       throw new NotPushedError();
     }
     return { layout: layoutOf(manifests, this.#image), config, layers: blobs };
   }
-
-  /**
-   * An archive tells a layer's length before its content. So it is unpacked twice: there is not always room to hold it.
-   * @throws NotPushedError when it is not that layer of the image.
-   */
-  async #lengthUnpacked(index: number, packed: Buffer): Promise<number> {
-    const hash = createHash('sha256');
-    let bytes = 0;
-    try {
-      for await (const chunk of unpack(packed)) {
-        bytes += chunk.length;
-        hash.update(chunk);
-        if (bytes > 2 * MAX_UNPACKED) {
-          break;
-        }
-      }
-    } catch (cause) {
-      throw new NotPushedError(undefined, { cause });
-    }
-    if (`sha256:${hash.digest('hex')}` !== this.#image.layers[index]) {
-      throw new NotPushedError();
-    }
-    return bytes;
-  }
 }
 
 function unpack(packed: Buffer): AsyncIterable<Buffer> {
-  const stream = createGunzip();
+  const stream = createGunzip({ chunkSize: UNPACKED_PIECE });
   stream.end(packed);
   return stream;
+}
+
+/** Undefined for what is not compressed, or unpacks to more than it may. */
+async function measure(unpacked: AsyncIterable<Buffer>): Promise<Unpacked | undefined> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  try {
+    for await (const chunk of unpacked) {
+      bytes += chunk.length;
+      hash.update(chunk);
+      if (bytes > 2 * MAX_UNPACKED) {
+        return undefined;
+      }
+    }
+  } catch {
+    return undefined;
+  }
+  return { bytes, digest: `sha256:${hash.digest('hex')}` };
 }
 
 /**
@@ -245,11 +255,18 @@ function layoutOf(manifests: readonly Buffer[], image: ImageDetails): SavedLayou
   };
 }
 
+interface PushedBlob {
+  readonly size: number;
+  readonly content: AsyncIterable<Uint8Array>;
+  /** Of one that was held. */
+  readonly unpacked?: Unpacked | undefined;
+}
+
 interface Push {
   /** Whether a blob is to be pushed. */
   readonly wants: (digest: string) => boolean;
   /** Called for one blob after the other; reads `content` to its end. */
-  readonly onBlob: (digest: string, size: number, content: AsyncIterable<Uint8Array>) => Promise<void>;
+  readonly onBlob: (digest: string, blob: PushedBlob) => Promise<void>;
   /**
    * Whether so many bytes of blobs are held that come before their digests are told; false gives the push up. Without it
    * they go nowhere.
@@ -371,10 +388,9 @@ async function answer(
     say(202, { Location: url.pathname, Range: `0-${bytes - 1}` });
   } else if (request.method === 'PUT') {
     const digest = url.searchParams.get('digest') ?? '';
-    const held = uploads.taken(url.pathname);
-    const size = held?.length ?? Number(request.headers['content-length']);
-    const content = held === undefined ? (request as AsyncIterable<Uint8Array>) : Readable.from([held]);
-    await push.onBlob(digest, size, content);
+    const size = Number(request.headers['content-length']);
+    const coming = { size, content: request as AsyncIterable<Uint8Array> };
+    await push.onBlob(digest, uploads.taken(url.pathname) ?? coming);
     say(201, { 'Docker-Content-Digest': digest });
   } else {
     say(405);
@@ -384,7 +400,7 @@ async function answer(
 /** Blobs whose digests are told when they have come: an engine that keeps layers compresses them for the push. */
 class Uploads {
   readonly #push: Push;
-  readonly #held = new Map<string, Buffer>();
+  readonly #held = new Map<string, PushedBlob>();
   #bytes = 0;
 
   constructor(push: Push) {
@@ -395,27 +411,34 @@ class Uploads {
   async take(place: string, content: AsyncIterable<Buffer>): Promise<number> {
     const { holds } = this.#push;
     const chunks: Buffer[] = [];
-    let bytes = 0;
+    // Beside the engine, which is still compressing the rest.
+    const unpacking = holds && createGunzip({ chunkSize: UNPACKED_PIECE });
+    const unpacked = unpacking && measure(unpacking);
+    let size = 0;
     try {
       for await (const chunk of content) {
-        bytes += chunk.length;
+        size += chunk.length;
         this.#bytes += chunk.length;
         if (holds?.(this.#bytes) === false) {
           throw new NotLearnedError();
         }
-        if (holds !== undefined) {
+        if (unpacking !== undefined) {
           chunks.push(chunk);
+          unpacking.write(chunk);
         }
       }
+      unpacking?.end();
+      this.#held.set(place, { size, content: Readable.from(chunks), unpacked: await unpacked });
     } catch (cause) {
       throw cause instanceof NotPushedError ? cause : new NotPushedError(undefined, { cause });
+    } finally {
+      unpacking?.destroy();
     }
-    this.#held.set(place, Buffer.concat(chunks));
-    return bytes;
+    return size;
   }
 
   /** What was held of one of them. It is not kept any longer. */
-  taken(place: string): Buffer | undefined {
+  taken(place: string): PushedBlob | undefined {
     const held = this.#held.get(place);
     this.#held.delete(place);
     return held;

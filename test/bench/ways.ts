@@ -1,7 +1,6 @@
 /** The ways to bring an image to a host that are compared: ours, the article's pipeline, and a tunnelled registry. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { build } from 'esbuild';
 import type { DockerEngine } from '../../src/docker/engine';
 import { learnLayers } from '../../src/docker/pushedImage';
 import { mustRun } from '../machines/command';
@@ -39,17 +38,9 @@ export async function ourWay(
   name: string,
   node: string,
 ): Promise<Way> {
-  // In the tree, so that what is left out of the bundle is found.
   const program = path.join(__dirname, '../../dist/bench/sender.cjs');
-  await build({
-    entryPoints: [path.join(__dirname, 'sender.ts')],
-    outfile: program,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    external: ['*.node', 'cpu-features', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'],
-    logLevel: 'error',
-  });
+  const builderOfPrograms = path.join(__dirname, '../../esbuild.mjs');
+  await mustRun(process.execPath, [builderOfPrograms, '--production', path.join(__dirname, 'sender.ts'), program]);
   return {
     name,
     alwaysTheSame: false,

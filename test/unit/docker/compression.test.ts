@@ -6,12 +6,12 @@ import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { AdaptiveGzip } from '../../../src/docker/compression';
+import { AdaptiveCompressor, GZIP } from '../../../src/docker/compression';
 import { Meter } from '../../../src/docker/meter';
 
 /** Compresses `source` for a line that is said to be waited for this share of the time; levels it had, and what arrived. */
 async function run(source: Iterable<Buffer>, share: number): Promise<{ levels: number[]; arrived: Buffer }> {
-  const gzip = new AdaptiveGzip();
+  const gzip = new AdaptiveCompressor(GZIP);
   const levels = [gzip.level];
   const begin = performance.now();
   const line = new Meter(({ bytes }) => {
@@ -52,7 +52,7 @@ test('what is compressed already is left as it is for a while, then it is tried 
 
 test('a line that breaks as the level changes breaks nothing else', async () => {
   for (let turn = 0; turn < 20; turn++) {
-    const gzip = new AdaptiveGzip();
+    const gzip = new AdaptiveCompressor(GZIP);
     const line = new Meter(({ bytes }) => {
       const before = gzip.level;
       gzip.onTaken({ bytes, waitedMs: 0 });

@@ -76,7 +76,7 @@ test('an answer of JSON lines is read over all borders, and its errors in both f
 const limits = { engine: 'test', signal: new AbortController().signal };
 
 test('a limit ends a call that never answers, with its own sentence', async () => {
-  const never = withLimit(() => new Promise(() => undefined), { ...limits, limitMs: 20, late: 'Too slow.' });
+  const never = withLimit(() => new Promise(() => undefined), { ...limits, limitMs: 20, late: () => 'Too slow.' });
   await assert.rejects(never, { name: 'DockerError', message: 'Too slow.' });
 });
 
