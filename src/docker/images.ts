@@ -122,42 +122,44 @@ async function listWhileOthersRemove(list: () => Promise<unknown>): Promise<unkn
 /** Instructions that make a layer even when there is nothing in it, as BuildKit and the builder of old write them. */
 const MAKES_LAYER = /^(?:RUN|COPY|ADD|WORKDIR)\b|#\(nop\)\s+(?:COPY|ADD|WORKDIR)\b|^\S*sh -c (?!#\(nop\))/;
 
-/**
- * Bytes of each layer, lowest first, uncompressed and without what an archive adds. Undefined when it cannot be told:
- * the history names steps, and not each of them is a layer.
- */
+interface Step {
+  /** Bytes, uncompressed and without what an archive adds. */
+  readonly size: number;
+  /** Whether there is a layer of it, as far as can be told: the history names steps, and not each of them makes one. */
+  readonly isLayer: boolean;
+}
+
+/** The steps that an image was built by, the last one first. */
+async function stepsOf(engine: DockerEngine, reference: string, signal: AbortSignal): Promise<Step[]> {
+  const answer: unknown = await engine.call((docker) => docker.getImage(imagePath(reference)).history(), signal);
+  return array(answer)
+    .map(object)
+    .map((step) => ({ size: number(step['Size']), by: text(step['CreatedBy']) }))
+    .map(({ size, by }) => ({ size, isLayer: size > 0 || MAKES_LAYER.test(by) }));
+}
+
+/** Bytes of each layer, lowest first, uncompressed and without what an archive adds. Undefined when it cannot be told. */
 export async function layerSizes(
   engine: DockerEngine,
   reference: string,
   layerCount: number,
   signal: AbortSignal,
 ): Promise<number[] | undefined> {
-  const answer: unknown = await engine.call((docker) => docker.getImage(imagePath(reference)).history(), signal);
-  const steps = array(answer)
-    .map((step) => ({ size: number(object(step)['Size']), by: text(object(step)['CreatedBy']) }))
-    .reverse();
+  const steps = (await stepsOf(engine, reference, signal)).reverse();
   const filled = steps.filter(({ size }) => size > 0);
-  const made = steps.filter(({ size, by }) => size > 0 || MAKES_LAYER.test(by));
+  const made = steps.filter(({ isLayer }) => isLayer);
   return [filled, made].find(({ length }) => length === layerCount)?.map(({ size }) => size);
 }
 
-/** Steps of a Dockerfile that only write into the configuration, as BuildKit and older builders record them. */
-const NO_LAYER =
-  /^(?:\/bin\/sh -c #\(nop\)\s+)?(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b/;
-
-/** About the bytes of an image's uppermost layers, uncompressed: the history does not quite tell which steps are layers. */
+/** About the bytes of an image's uppermost layers, uncompressed. */
 export async function sizeOfTopLayers(
   engine: DockerEngine,
   reference: string,
   count: number,
   signal: AbortSignal,
 ): Promise<number> {
-  const answer: unknown = await engine.call((docker) => docker.getImage(imagePath(reference)).history(), signal);
-  return array(answer)
-    .map(object)
-    .filter((step) => number(step['Size']) > 0 || !NO_LAYER.test(text(step['CreatedBy'])))
-    .slice(0, count)
-    .reduce((sum, step) => sum + number(step['Size']), 0);
+  const layers = (await stepsOf(engine, reference, signal)).filter(({ isLayer }) => isLayer);
+  return layers.slice(0, count).reduce((sum, { size }) => sum + size, 0);
 }
 
 /** Gives an image one more name. A name that another image had moves. */

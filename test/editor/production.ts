@@ -54,6 +54,12 @@ export class Production {
     if (await this.serves(live)) {
       return;
     }
+    if (await this.serves(live === 'BLUE' ? 'GREEN' : 'BLUE')) {
+      await this.cli('rollback', this.service);
+      if (await this.serves(live)) {
+        return;
+      }
+    }
     await this.cli('repair');
     await this.cli('remove', this.service, '--yes');
     for (const slot of ['BLUE', 'GREEN'] as const) {

@@ -207,7 +207,7 @@ step('a mistake in bluegreen.json is underlined where it is', async () => {
 
 step('a host with an unknown key: asked with its fingerprint, refused when not trusted, known once it is', async () => {
   const { lab } = production;
-  const stranger = await (await lab.host({ engine: '28.5', name: 'stranger' })).dockerReady();
+  const stranger = await (await lab.host({ engine: '28.5', name: 'stranger', prepared: true })).dockerReady();
   const known = readFileSync(lab.knownHostsFile, 'utf8');
   const others = known.split('\n').filter((line) => !line.includes(stranger.address));
   writeFileSync(lab.knownHostsFile, others.join('\n'));

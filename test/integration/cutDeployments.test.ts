@@ -76,7 +76,6 @@ const groups: readonly {
         fails: { code: -1 },
         // One and a half of the part of two are lost; the next deployment sends that part, not the one that is there.
         layers: 5,
-        enough: true,
       },
     ],
   },

@@ -30,7 +30,7 @@ describe('a fault leaves a state that has a name, and no request is lost', () =>
     ["the service's nginx file corrupted", 'drain', 'repair', ['conf-refused', 'conf-edited']],
     ['deployer asleep while another one takes over', 'switch', 'repair', []],
   ];
-  for (const [name, stage, way, named] of someOf(rows, ([, stage]) => stage !== 'probe')) {
+  for (const [name, stage, way, named] of someOf(rows, ([, stage]) => stage === 'drain')) {
     test(`${name} at ${stage}, then ${way}`, async () => {
       const fault = faults.find((it) => it.name === name) ?? assert.fail(`no fault is named ${name}`);
       const row = await patient.suffer(fault, stage, way);

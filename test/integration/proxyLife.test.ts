@@ -1,44 +1,58 @@
 /** The proxy from its image to its removal: what stands in its way, and what must not go with it. */
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { buildImage } from '../../src/docker/build';
 import type { DockerEngine } from '../../src/docker/engine';
 import { inspectImage, removeImage, tagImage } from '../../src/docker/images';
+import { pushImage, registryAuth, registryOf } from '../../src/docker/registry';
 import { LABEL, type Stage } from '../../src/model';
 import type { Host } from '../machines/host';
 import { proxyImage, tinyImage } from '../machines/images';
 import { type Lab, startLab } from '../machines/lab';
+import { type Registry, startRegistry } from '../machines/registry';
 import { type CliOutcome, runCli } from './cli';
 import { BuildFolder, localEngine, noSignal, recordBuild, remoteEngine } from './engines';
 import { type App, containers, copyApp } from './fixtures';
-
-/** Nothing listens there: a pull is refused at once. */
-const IMAGE = `localhost:1/blue-green-proxy-test-${process.pid}:1`;
 
 let lab: Lab;
 let host: Host;
 let builder: DockerEngine;
 let app: App;
+let registry: Registry;
+/** Of a registry of this machine, which the host does not reach, and which asks for a login. */
+let image: string;
+/** The folder that `docker login` writes into. */
+let login: string;
 
 before(async () => {
   lab = await startLab();
+  registry = await startRegistry({ login: { user: 'ann' } });
+  image = `localhost:${registry.port}/ann/proxy:1`;
+  login = path.join(lab.folder, 'login');
+  mkdirSync(login);
+  const auths = { [`localhost:${registry.port}`]: { auth: Buffer.from('ann:hush').toString('base64') } };
+  writeFileSync(path.join(login, 'config.json'), JSON.stringify({ auths }));
   await lab.images(proxyImage, tinyImage);
   host = await (await lab.host({ engine: '28.5', prepared: true })).dockerReady();
   builder = await localEngine(lab);
   app = copyApp('instant', 'shop');
-  const shop = { health: { attempts: 5, interval: '100ms' }, proxy: { image: IMAGE } };
+  const shop = { health: { attempts: 5, interval: '100ms' }, proxy: { image } };
   app.write('bluegreen.json', JSON.stringify({ services: { shop } }));
 });
 after(async () => {
-  await removeImage(builder, IMAGE, noSignal);
+  await removeImage(builder, image, noSignal);
   builder.close();
+  await registry.stop();
   app.remove();
   await lab.stop();
 });
 
-function deploy(on: Partial<Record<Stage, () => void>> = {}): Promise<CliOutcome> {
+function deploy(on: Partial<Record<Stage, () => void>> = {}, configFolder = login): Promise<CliOutcome> {
   return runCli(lab, ['deploy', '--host', host.name, '--json'], {
     cwd: app.folder,
+    env: { DOCKER_CONFIG: configFolder },
     onEvent: (event) => {
       if (event.type === 'stage' && event.status === 'running') {
         on[event.stage]?.();
@@ -51,25 +65,28 @@ function removeProxy(): Promise<CliOutcome> {
   return runCli(lab, ['remove', '--proxy', '--yes', '--host', host.name]);
 }
 
-test('an image for another platform is never started, on the host as little as it is sent', async () => {
+test('an image for another platform is never started; the right one is pulled here with the login that the host never sees', async () => {
+  await tagImage(builder, proxyImage, image, noSignal);
+  const auth = await registryAuth(registryOf(image), { DOCKER_CONFIG: login });
+  await pushImage(builder, image, auth, () => undefined, noSignal);
   const foreign = new BuildFolder({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
   const there = await remoteEngine(lab, host.name);
   for (const engine of [builder, there.engine]) {
-    await buildImage(engine, foreign.spec(IMAGE, { platform: 'linux/s390x' }), recordBuild().events, noSignal);
+    await buildImage(engine, foreign.spec(image, { platform: 'linux/s390x' }), recordBuild().events, noSignal);
   }
   there.close();
   foreign.remove();
-  const { id } = (await inspectImage(builder, IMAGE, noSignal)) ?? assert.fail();
-  const refused = await deploy();
+  const { id } = (await inspectImage(builder, image, noSignal)) ?? assert.fail();
+  const refused = await deploy({}, lab.folder);
   assert.equal(refused.code, 2, refused.stdout);
   assert.match(refused.result?.error?.message ?? '', /can be pulled neither on prod-28 nor here/);
   assert.deepEqual(await containers(host), []);
-  assert.equal((await inspectImage(builder, IMAGE, noSignal))?.id, id, 'its name here is that of the same image');
 
-  await tagImage(builder, proxyImage, IMAGE, noSignal);
   const sent = await deploy();
   assert.equal(sent.code, 0, sent.stdout);
+  assert.ok(!sent.stdout.includes('hush'));
   assert.deepEqual(await containers(host), ['reverse-proxy running', 'shop_BLUE running']);
+  assert.equal((await inspectImage(builder, image, noSignal))?.id, id, 'its name here is that of the same image');
 });
 
 test('a proxy that is stopped while a slot is probed is named as what is wrong', async () => {

@@ -196,7 +196,7 @@ test('nothing is removed while the proxy, which keeps the nginx files, does not 
 
 test('the bench of the switch, in short: no request of any kind is lost', async () => {
   await run('remove', 'shop', '--yes');
-  const report = await benchOurs(lab, host, { deployments: 2, rollbacks: 1, requests: 0, until: Infinity });
+  const report = await benchOurs(lab, host, { deployments: 2, rollbacks: 1, beside: 0, requests: 0, until: Infinity });
   assert.equal(
     report.traffic.reduce((sum, { failed }) => sum + failed, 0),
     0,

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { HostState, TransferConfig } from '../../src/model';
+import { longTest } from '../long';
 import { mustRun } from '../machines/command';
 import type { Host } from '../machines/host';
 import { type Lab, startLab } from '../machines/lab';
@@ -84,7 +85,7 @@ test('by way of a registry of this machine that asks for a login', async () => {
   }
 });
 
-test('by way of a registry that this machine and the host reach, each by itself', async (t) => {
+longTest('by way of a registry that this machine and the host reach, each by itself', async (t) => {
   const { RegistryConfig: registries } = (await lab.engine.docker.info()) as { RegistryConfig?: unknown };
   if (!JSON.stringify(registries).includes('10.128.0.0/9')) {
     // Not one that the lab has started (../machines/engine.ts).

@@ -13,7 +13,7 @@ import { isConflict } from '../../docker/errors';
 import { inspectImage, platformOf, tagImage } from '../../docker/images';
 import { connectToNetwork, ensureNetwork } from '../../docker/networks';
 import { INCOMING } from '../../docker/parts';
-import { pullImage } from '../../docker/registry';
+import { pullImage, registryAuth, registryOf } from '../../docker/registry';
 import { transferImage } from '../../docker/transfer';
 import { hostLabel } from '../../hostNames';
 import { t } from '../../l10n';
@@ -206,11 +206,13 @@ async function pullThere(run: Run): Promise<DeployError | undefined> {
   }
 }
 
+/** With this machine's login, where its registry asks for one: the host is never told. */
 async function pullHere(run: Run, builder: DockerEngine): Promise<void> {
   const { image } = run.service.proxy;
+  const { platform } = run.engine.info;
   try {
     logger(run)(t('Pulling {0} here.', image));
-    await pullImage(builder, image, logger(run), run.signal, { platform: run.engine.info.platform });
+    await pullImage(builder, image, logger(run), run.signal, { auth: await registryAuth(registryOf(image)), platform });
   } catch (error) {
     throw notToBeHad(
       t('The image {0} for the proxy can be pulled neither on {1} nor here.', image, hostLabel(run.host.name)),
@@ -223,7 +225,9 @@ function notToBeHad(message: string, cause: DeployError): DeployError {
   return cause.code === 'cancelled'
     ? cause
     : new DeployError('proxy', message, {
-        hint: t('Check the network, or name an image that is there with "proxy.image" in bluegreen.json.'),
+        hint: t(
+          'Check the network, and your `docker login` if the image is private. Or name another one with "proxy.image" in bluegreen.json.',
+        ),
         detail: cause.detail ?? cause.message,
         cause,
       });

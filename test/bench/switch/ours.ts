@@ -30,6 +30,9 @@ export const LONG: Omit<TrafficOptions, 'url'> = {
   webSocket: { path: '/ws', clients: 2 },
 };
 
+/** Clients that leave the processor to the deployment: what it takes itself is seen beside them. */
+const FEW: Omit<TrafficOptions, 'url'> = { keepAlive: 2, fresh: 1, pauseMs: 100, limitRequests: 20_000_000 };
+
 /** What a host holds. A log grows with requests, not with deployments, and is not counted. */
 export interface Footprint {
   readonly containers: number;
@@ -47,18 +50,23 @@ export interface ToLive {
   readonly stages: Readonly<Partial<Record<Stage, number>>>;
 }
 
-export interface OursReport {
-  readonly deployments: number;
-  readonly traffic: readonly TrafficReport[];
+export interface Times {
   readonly live: readonly ToLive[];
   /** From the beginning of a rollback to "live". */
   readonly rollbacks: readonly ToLive[];
+}
+
+export interface OursReport extends Times {
+  readonly deployments: number;
+  readonly traffic: readonly TrafficReport[];
+  /** Beside few clients. */
+  readonly beside: Times;
   readonly after3: Footprint;
   readonly afterAll: Footprint;
 }
 
 /**
- * `requests`: go on with the traffic after the last deployment until so many were sent in total. `until`: when to begin
+ * `beside`: so many deployments more beside few clients. `requests`: go on with the traffic after the last deployment until so many were sent in total. `until`: when to begin
  * no more deployments, and to wait for no more requests.
  */
 export async function benchOurs(
@@ -67,9 +75,10 @@ export async function benchOurs(
   {
     deployments,
     rollbacks,
+    beside,
     requests,
     until,
-  }: { deployments: number; rollbacks: number; requests: number; until: number },
+  }: { deployments: number; rollbacks: number; beside: number; requests: number; until: number },
 ): Promise<OursReport> {
   const app = copyApp('mixed', 'bench');
   app.write(
@@ -78,10 +87,19 @@ export async function benchOurs(
   );
   const traffic: TrafficReport[] = [];
   const live: ToLive[] = [];
-  const wentBack: ToLive[] = [];
   let after3: Footprint | undefined;
   const run = (...args: string[]): Promise<CliOutcome> =>
     runCli(lab, [...args, '--host', host.name, '--json'], { cwd: app.folder });
+  const rollBack = async (): Promise<ToLive[]> => {
+    const times: ToLive[] = [];
+    while (times.length < rollbacks) {
+      const outcome = await run('rollback', 'bench');
+      assert.equal(outcome.code, 0, outcome.stdout);
+      times.push(await toLive(host, outcome));
+      console.error(`[bench] rollback ${times.length}: ${JSON.stringify(times.at(-1))}`);
+    }
+    return times;
+  };
   try {
     await release(app, run, 0);
     const url = `${host.url}/`;
@@ -102,17 +120,21 @@ export async function benchOurs(
       );
     }
     const afterAll = await footprint(host);
-    for (let number = 0; number < rollbacks; number += 1) {
-      const outcome = await run('rollback', 'bench');
-      assert.equal(outcome.code, 0, outcome.stdout);
-      wentBack.push(await toLive(host, outcome));
-      console.error(`[bench] rollback ${number + 1}: ${JSON.stringify(wentBack.at(-1))}`);
-    }
+    const wentBack = await rollBack();
     while (steady.report().sent + sum(traffic.map(({ sent }) => sent)) < requests && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
     traffic.push(await steady.stop());
-    return { deployments: live.length, traffic, live, rollbacks: wentBack, after3: after3 ?? afterAll, afterAll };
+    const few = await Load.start({ url, ...FEW, limitMs: 3_600_000 });
+    const lightly: ToLive[] = [];
+    while (lightly.length < beside && performance.now() < until) {
+      lightly.push(await toLive(host, await release(app, run, deployments + lightly.length + 1)));
+      console.error(`[bench] beside few clients: ${JSON.stringify(lightly.at(-1))}`);
+    }
+    const besideFew = { live: lightly, rollbacks: lightly.length > 0 ? await rollBack() : [] };
+    traffic.push(await few.stop());
+    const times = { live, rollbacks: wentBack, beside: besideFew };
+    return { deployments: live.length, traffic, ...times, after3: after3 ?? afterAll, afterAll };
   } finally {
     app.remove();
   }
