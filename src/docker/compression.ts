@@ -14,9 +14,9 @@ const USELESS_RATIO = 0.97;
 /** Decisions for which nothing is compressed before it is tried again. */
 const REST = 2;
 /** Bytes that are compressed at a time: each turn is handed to another thread and back. */
-const PIECE = 128 * 1024;
-/** Bytes of output at a time: with HTTP's frame around it, two of the largest packets that SSH takes (RFC 4253, 6.1). */
-const OUTPUT = 63 * 1024;
+const PIECE = 64 * 1024;
+/** Bytes of output at a time: with HTTP's frame around it, one of the largest packets that SSH takes (RFC 4253, 6.1). */
+const OUTPUT = 31 * 1024;
 
 export interface Compressor {
   readonly stream: Duplex;
