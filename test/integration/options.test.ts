@@ -109,7 +109,7 @@ RUN exit 1
     ['bind', '', '/host-name', false],
     ['volume', 'uptimer-data', '/data', true],
   ]);
-  const seen = await host.mustExec("docker exec uptimer_BLUE sh -c 'id -u; cat /host-name; grep db /etc/hosts'");
+  const seen = await host.mustExec("docker exec uptimer_BLUE sh -c 'id -u; cat /host-name; grep -w db /etc/hosts'");
   assert.match(seen, new RegExp(`^1000\n${host.name}\n10\\.0\\.0\\.5\\s+db\n$`));
   const url = `http://127.0.0.1:${PORT}/upload`;
   for (const [bytes, status] of [
