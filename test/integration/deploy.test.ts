@@ -224,7 +224,8 @@ longTest('an image of 300 MB goes through little memory and no file, as zstd whe
       env: { TMPDIR: temporary, NODE_OPTIONS: `--require ${hook}` },
     });
     assert.equal(code, 0, stdout);
-    assert.match(stdout, /"message":"\d layers sent, \d already there, zstd 3"/);
+    // It began with level 3: noise over a fast line is not worth that.
+    assert.match(stdout, /"message":"\d layers sent, \d already there, zstd 1"/);
     assert.ok((result?.bytesSent ?? 0) > 290_000_000, `${result?.bytesSent} bytes`);
     const megabytes = Number(readFileSync(peak, 'utf8')) / 1024;
     assert.ok(megabytes > 20 && megabytes < 200, `${megabytes} MB`);
