@@ -4,7 +4,7 @@
  * 20 services are real ones on one real machine; the 50 hosts are 50 names of it, each with a connection of its own.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Frame, Locator } from 'playwright-core';
 import { activationMs } from '../editor/activation';
@@ -86,7 +86,7 @@ async function main(named: readonly string[]): Promise<void> {
     try {
       const editor = await openEditor(vscode, { limit: LIMIT, size: SIZE });
       try {
-        if (measures('activation')) await benchActivation(editor);
+        if (measures('activation')) await benchActivation(editor, folder);
         if (measures('panel')) await benchPanel(editor);
         if (measures('tree') || measures('hidden')) await benchTree(editor, host);
         if (measures('hidden')) await benchHidden(editor, host);
@@ -158,15 +158,33 @@ function writeAliases(lab: Lab, host: Host, folder: string): string {
   return file;
 }
 
-async function benchActivation(editor: Editor): Promise<void> {
-  const times: number[] = [];
-  while (times.length < ACTIVATIONS) {
-    times.push(await activationMs(editor));
+/**
+ * As a window loads with a bluegreen.json in its folder, when VS Code and all other extensions have the processor as well;
+ * and by itself, by the first command in a window that has long been open. The latter has to keep to what it may take.
+ */
+async function benchActivation(editor: Editor, folder: string): Promise<void> {
+  const configuration = path.join(folder, 'bluegreen.json');
+  const aside = path.join(folder, 'aside.json');
+  const loading: number[] = [];
+  while (loading.length < ACTIVATIONS) {
+    loading.push(await activationMs(editor));
     // That list lies over the window; and each window activates anew.
     await editor.reload();
   }
-  report(`activation, ${ACTIVATIONS} windows`, describe(times));
-  const median = [...times].sort((one, other) => one - other)[Math.floor(ACTIVATIONS / 2)] ?? 0;
+  report(`activation as a window loads, ${ACTIVATIONS} windows`, describe(loading));
+  const alone: number[] = [];
+  renameSync(configuration, aside);
+  while (alone.length < ACTIVATIONS) {
+    await editor.reload();
+    await editor.page.waitForTimeout(QUIET_MS);
+    await editor.runCommand('Blue-Green: Show Deployment');
+    await editor.notification(/There has been no deployment from this workspace yet/);
+    alone.push(await activationMs(editor));
+  }
+  renameSync(aside, configuration);
+  await editor.reload();
+  report(`activation by the first command, ${ACTIVATIONS} windows`, describe(alone));
+  const median = [...alone].sort((one, other) => one - other)[Math.floor(ACTIVATIONS / 2)] ?? 0;
   if (median > ACTIVATION_MS) {
     say(`Activation takes more than ${ACTIVATION_MS} ms.`);
     process.exitCode = 1;
