@@ -13,8 +13,11 @@ const LINE_IS_FAST = 0.15;
 const USELESS_RATIO = 0.97;
 /** Decisions for which nothing is compressed before it is tried again. */
 const REST = 2;
-/** Bytes that are compressed at a time: each turn is handed to another thread and back. */
-const PIECE = 64 * 1024;
+/**
+ * Smaller chunks are put together before they are compressed: each turn is handed to another thread and back. What is
+ * large enough is not copied: copies that wait for the collector are what the process grows by.
+ */
+const PIECE = 16 * 1024;
 /** Bytes of output at a time: with HTTP's frame around it, one of the largest packets that SSH takes (RFC 4253, 6.1). */
 const OUTPUT = 31 * 1024;
 
@@ -144,7 +147,7 @@ async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, 
     chunks.push(chunk);
     bytes += chunk.length;
     if (bytes >= PIECE) {
-      yield Buffer.concat(chunks, bytes);
+      yield chunks.length === 1 ? chunk : Buffer.concat(chunks, bytes);
       chunks = [];
       bytes = 0;
     }
