@@ -65,7 +65,7 @@ function removeProxy(): Promise<CliOutcome> {
   return runCli(lab, ['remove', '--proxy', '--yes', '--host', host.name]);
 }
 
-test('an image for another platform is never started; the right one is pulled here with the login that the host never sees', async () => {
+test("an image for another platform is never started; the right one is pulled here, with this machine's login", async () => {
   await tagImage(builder, proxyImage, image, noSignal);
   const auth = await registryAuth(registryOf(image), { DOCKER_CONFIG: login });
   await pushImage(builder, image, auth, () => undefined, noSignal);

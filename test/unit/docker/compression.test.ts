@@ -36,6 +36,13 @@ test('on a slow line compression stays as hard as it began, and every byte arriv
   assert.ok(arrived.equals(Buffer.concat(source)));
 });
 
+test('chunks of any size arrive whole and in order', async () => {
+  const sizes = [1, 100, 16 * 1024 - 1, 16 * 1024, 200_000, 1, 0, 3];
+  const source = sizes.map((bytes) => randomBytes(bytes));
+  const { arrived } = await run(source, 0);
+  assert.ok(arrived.equals(Buffer.concat(source)));
+});
+
 test('on a fast line less is compressed', async () => {
   const source = halfNoise(24);
   const { levels, arrived } = await run(source, 0);
