@@ -34,3 +34,9 @@ while kill -0 "$pid" 2>/dev/null; do
   waited=$((waited + 1))
   [ "$waited" -eq 400 ] && kill -KILL "$pid"
 done
+
+# The bridge that it made for itself, unless another engine of this machine uses it by now.
+if [ -e "$directory/made-bridge" ] && ! grep -qsx dockerd /proc/[0-9]*/comm; then
+  PATH=$PATH:/usr/sbin:/sbin
+  ip link delete docker0 && rm -f "$directory/made-bridge"
+fi

@@ -112,6 +112,8 @@ async function launch(directory: string, socketPath: string): Promise<void> {
   const logFile = join(directory, 'dockerd.log');
   rmSync(socketPath, { force: true });
   if (!isOurDaemon(directory, pidFile)) rmSync(pidFile, { force: true });
+  // Docker leaves its bridge behind. One that it had to make goes with the engine (engine-keeper.sh).
+  if (!existsSync('/sys/class/net/docker0')) writeFileSync(join(directory, 'made-bridge'), '');
   const output = openSync(logFile, 'w');
   const daemon = spawn(
     hasProgram('dockerd') ? 'dockerd' : '/usr/sbin/dockerd',
