@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import type { DockerEngine } from './engine';
+import { inspectImage } from './images';
 import { digestOf, LAYER_TYPE, LayoutWriter } from './ociLayout';
-import { loadArchive } from './load';
+import { loadArchive, LoadRefusedError } from './load';
 
 /** Two blocks of zeros are the end of an archive, here right at its beginning. */
 const EMPTY_ARCHIVE = Buffer.alloc(1024);
@@ -21,14 +22,21 @@ export async function loadEmptyImage(
   const [os, architecture] = engine.info.platform.split('/');
   const config = { architecture, os, config: { Labels: labels }, rootfs: { type: 'layers', diff_ids: [digest] } };
   const writer = new LayoutWriter();
-  await Promise.all([
-    writer
-      .layer(digest, EMPTY_ARCHIVE.length, Readable.from([EMPTY_ARCHIVE]))
-      .then(() =>
-        writer.finish(reference, Buffer.from(JSON.stringify(config)), [
-          { digest, size: EMPTY_ARCHIVE.length, mediaType: LAYER_TYPE },
-        ]),
-      ),
-    loadArchive(engine, writer.stream, () => undefined, signal),
-  ]);
+  try {
+    await Promise.all([
+      writer
+        .layer(digest, EMPTY_ARCHIVE.length, Readable.from([EMPTY_ARCHIVE]))
+        .then(() =>
+          writer.finish(reference, Buffer.from(JSON.stringify(config)), [
+            { digest, size: EMPTY_ARCHIVE.length, mediaType: LAYER_TYPE },
+          ]),
+        ),
+      loadArchive(engine, writer.stream, () => undefined, signal),
+    ]);
+  } catch (error) {
+    // Of those who make it at the same moment, containerd's store (Docker 28.5) refuses now and then the second one.
+    if (!(error instanceof LoadRefusedError) || (await inspectImage(engine, reference, signal)) === undefined) {
+      throw error;
+    }
+  }
 }
