@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -111,7 +111,10 @@ async function launch(directory: string, socketPath: string): Promise<void> {
   const pidFile = join(directory, 'pid');
   const logFile = join(directory, 'dockerd.log');
   rmSync(socketPath, { force: true });
-  if (!isOurDaemon(directory, pidFile)) rmSync(pidFile, { force: true });
+  if (!isOurDaemon(directory, pidFile)) {
+    rmSync(pidFile, { force: true });
+    forgetNetworks(directory);
+  }
   // Docker leaves its bridge behind. One that it had to make goes with the engine (engine-keeper.sh).
   if (!existsSync('/sys/class/net/docker0')) writeFileSync(join(directory, 'made-bridge'), '');
   const output = openSync(logFile, 'w');
@@ -133,7 +136,7 @@ async function launch(directory: string, socketPath: string): Promise<void> {
     {
       detached: true,
       stdio: ['ignore', output, output],
-      env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+      env: daemonEnv(),
     },
   );
   closeSync(output);
@@ -162,6 +165,26 @@ function isOurDaemon(directory: string, pidFile: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Removes what an engine that was killed left of its networks: their bridges, and its record of them.
+ * A record that was being written makes dockerd 20.10 panic at each later start, and an engine that no
+ * process uses has no network that anyone needs.
+ */
+function forgetNetworks(directory: string): void {
+  const record = join(directory, 'data/network/files/local-kv.db');
+  if (!existsSync(record)) return;
+  const ids = readFileSync(record, 'latin1').matchAll(/docker\/network\/v1\.0\/[a-z_]+\/([0-9a-f]{12})/g);
+  for (const bridge of new Set(Array.from(ids, ([, id = '']) => `br-${id}`))) {
+    if (existsSync(join('/sys/class/net', bridge))) spawnSync('ip', ['link', 'delete', bridge], { env: daemonEnv() });
+  }
+  rmSync(record);
+}
+
+/** The environment of programs that only root's PATH names on some systems. */
+function daemonEnv(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 }
 
 /** Starts the keeper that ends the engine after its last user; what it returns lets go and waits. */
