@@ -13,6 +13,9 @@ const NEAR_MS = 10;
 /** What a line inside of a building carries at the least, in bytes before compression. */
 const NEAR_BYTES_PER_MS = 10_000;
 
+/** Bytes that may have been handed over and not sent: the window that OpenSSH gives a channel (channels.h). */
+const UNSENT = 2 * 1024 * 1024;
+
 /**
  * Where the next part of an image ends: a number of lowest layers. `docker load` keeps nothing of an archive that was cut,
  * so what has arrived is kept by ending the archive at a layer's boundary now and then. On a fast line one part is enough.
@@ -37,6 +40,11 @@ export function endOfPart(sizes: readonly number[] | undefined, have: number, by
 /** What a line may be supposed to carry before anything was sent, in bytes before compression and milliseconds. */
 export function likelySpeed(roundTripMs: number): number {
   return roundTripMs < NEAR_MS ? NEAR_BYTES_PER_MS : 0;
+}
+
+/** What a line carried, in bytes before compression and milliseconds; 0 for too little to tell. */
+export function speedOf(sent: { readonly bytes: number; readonly rawBytes: number }, ms: number): number {
+  return (sent.rawBytes * Math.max(0, sent.bytes - UNSENT)) / Math.max(1, sent.bytes) / Math.max(1, ms);
 }
 
 /**

@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { DockerEngine } from './engine';
 import { ImageCatalogue } from './imageCatalogue';
 import { inspectStored } from './imageStore';
-import { type ImageDetails, type ImageSummary, removeImage, splitReference } from './images';
+import { type ImageDetails, type ImageSummary, splitReference } from './images';
 import { loadArchive, LoadRefusedError } from './load';
 import { type LayerBlob, LAYER_TYPE, LayoutWriter } from './ociLayout';
 import { configOfPart, INCOMING, sum } from './parts';
@@ -13,8 +12,6 @@ const MAX_PROBES = 2;
 const PROBE_BYTES = 8 * 1024;
 /** Bytes of Docker's answer about one image. */
 const ANSWER_BYTES = 2500;
-/** Milliseconds for taking a probe away again. */
-const CLEAN_UP_MS = 15_000;
 
 /** What is known beforehand of an image that the target is to get. */
 export interface Wanted {
@@ -25,6 +22,8 @@ export interface Wanted {
   readonly sizes: readonly number[] | undefined;
   /** The name that the image will have. */
   readonly reference: string;
+  /** A name for an image of so many lowest layers, by which the target is asked for them. It is for the caller to remove. */
+  readonly probe: (count: number) => string;
 }
 
 /**
@@ -37,13 +36,13 @@ export async function presentLayers(
   catalogue: ImageCatalogue,
   signal: AbortSignal,
 ): Promise<number> {
-  const { image, digests, sizes } = wanted;
+  const { sizes } = wanted;
   const shared = await nearestPrefixes(wanted, catalogue);
   if (target.info.store === 'layers') {
     return shared[0] ?? 0;
   }
   for (const count of shared.slice(0, MAX_PROBES)) {
-    if (bytesAbove(sizes, count) <= PROBE_BYTES || (await hasBlobs(target, image, digests.slice(0, count), signal))) {
+    if (bytesAbove(sizes, count) <= PROBE_BYTES || (await hasBlobs(target, wanted, count, signal))) {
       return count;
     }
   }
@@ -68,11 +67,8 @@ export async function sharedPrefixes(
  * images, only where they may save more than the questions take.
  */
 async function nearestPrefixes({ image, sizes, reference }: Wanted, catalogue: ImageCatalogue): Promise<number[]> {
-  const nearest = [splitReference(reference).repository, INCOMING];
   const all = await catalogue.list();
-  const near = all
-    .filter(({ tags }) => tags.some((tag) => nearest.includes(splitReference(tag).repository)))
-    .sort((a, b) => b.createdSeconds - a.createdSeconds);
+  const near = nearest(all, reference);
   let found: number[] = [];
   let asked = 0;
   for (const images of [near.slice(0, 1), near, all]) {
@@ -82,6 +78,20 @@ async function nearestPrefixes({ image, sizes, reference }: Wanted, catalogue: I
     }
   }
   return found;
+}
+
+/** Asks the target's engine what `presentLayers` will want to know first, while there is something else to wait for. */
+export async function askAhead(reference: string, catalogue: ImageCatalogue): Promise<void> {
+  const [first] = nearest(await catalogue.list(), reference);
+  await (first && catalogue.inspect(first.id));
+}
+
+/** Earlier releases of an image, and parts that were sent, newest first. */
+function nearest(images: readonly ImageSummary[], reference: string): ImageSummary[] {
+  const repositories = [splitReference(reference).repository, INCOMING];
+  return images
+    .filter(({ tags }) => tags.some((tag) => repositories.includes(splitReference(tag).repository)))
+    .sort((a, b) => b.createdSeconds - a.createdSeconds);
 }
 
 async function prefixes(
@@ -115,27 +125,24 @@ export function commonPrefix(a: readonly string[], b: readonly string[]): number
  */
 async function hasBlobs(
   target: DockerEngine,
-  image: ImageDetails,
-  digests: readonly string[],
+  { image, digests, probe }: Wanted,
+  count: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const layers = image.layers.slice(0, digests.length);
-  const config = configOfPart(image, layers.length);
-  const reference = `${INCOMING}:probe-${randomBytes(8).toString('hex')}`;
-  const blobs: LayerBlob[] = digests.map((digest) => ({ digest, size: 0, mediaType: LAYER_TYPE }));
+  const layers = image.layers.slice(0, count);
+  const reference = probe(count);
+  const blobs: LayerBlob[] = digests.slice(0, count).map((digest) => ({ digest, size: 0, mediaType: LAYER_TYPE }));
   const writer = new LayoutWriter();
-  writer.finish(reference, config, blobs).catch((error: unknown) => writer.fail(error as Error));
+  writer.finish(reference, configOfPart(image, count), blobs).catch((error: unknown) => writer.fail(error as Error));
   try {
     await loadArchive(target, writer.stream, () => undefined, signal);
     const loaded = await inspectStored(target, reference, signal);
     const found = loaded?.image.layers ?? [];
-    return loaded?.complete === true && found.length === layers.length && commonPrefix(found, layers) === layers.length;
+    return loaded?.complete === true && found.length === count && commonPrefix(found, layers) === count;
   } catch (error) {
     if (error instanceof LoadRefusedError) {
       return false;
     }
     throw error;
-  } finally {
-    await removeImage(target, reference, AbortSignal.timeout(CLEAN_UP_MS)).catch(() => undefined);
   }
 }

@@ -27,6 +27,13 @@ export interface SendOrder {
   readonly upTo: number;
   /** Name on the target. */
   readonly tag: string;
+  /**
+   * When the target has what is left out. The end of the archive waits for it, as the target looks for those layers then;
+   * whatever it rejects with ends this archive, too.
+   */
+  readonly before: Promise<void>;
+  /** Called when all layers have been handed on: the source has time for something else. */
+  readonly onRead: () => void;
   readonly onProgress: (sent: SentBytes) => void;
 }
 
@@ -95,7 +102,7 @@ async function feed(
   onRawBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { source, image, layout, have, upTo } = order;
+  const { source, image, layout, have, upTo, tag, before, onRead } = order;
   const { layers } = image;
   const digests = blobDigests(image, layout);
   const blobs = new Map<string, LayerBlob>();
@@ -114,18 +121,20 @@ async function feed(
     }
     blobs.set(digest, { digest, size, mediaType: layerType(watched.beginning) });
   };
+  let config: Buffer;
   try {
-    const whole = await order.read(new Set([...layers.keys()].filter(isWanted)), onLayer, signal);
-    const config = upTo < layers.length ? configOfPart(image, upTo) : whole;
-    const described = digests.map((digest, index) => {
-      const [size = 0, mediaType = LAYER_TYPE] = [layout?.sizes[index], layout?.mediaTypes?.[index]];
-      return blobs.get(digest) ?? { digest, size, mediaType };
-    });
-    await writer.finish(order.tag, config, described.slice(0, upTo));
+    config = await order.read(new Set([...layers.keys()].filter(isWanted)), onLayer, signal);
   } catch (error) {
     const mayRead = error instanceof UnknownLayerError || error instanceof NotPushedError;
     throw mayRead ? error : sourceFailure(source, error, signal);
   }
+  onRead();
+  const described = digests.map((digest, index) => {
+    const [size = 0, mediaType = LAYER_TYPE] = [layout?.sizes[index], layout?.mediaTypes?.[index]];
+    return blobs.get(digest) ?? { digest, size, mediaType };
+  });
+  await before;
+  await writer.finish(tag, upTo < layers.length ? configOfPart(image, upTo) : config, described.slice(0, upTo));
 }
 
 /** Passes a layer's content on, and remembers how it begins. */

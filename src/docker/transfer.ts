@@ -7,10 +7,10 @@ import { inspectStored } from './imageStore';
 import { type ImageDetails, inspectImage, listImageSummaries, removeImage, tagImage } from './images';
 import { ImageSource } from './imageSource';
 import { ConnectionLostError, LoadRefusedError } from './load';
-import { endOfPart, INCOMING, likelySpeed, sum } from './parts';
-import { presentLayers } from './presentLayers';
+import { endOfPart, INCOMING, likelySpeed, speedOf, sum } from './parts';
+import { askAhead, presentLayers } from './presentLayers';
 import { findSameImage, hasSameContent } from './sameImage';
-import { blobDigests, sendImage, type SentBytes } from './sendImage';
+import { blobDigests, sendImage, type SendOrder, type SentBytes } from './sendImage';
 
 /** Milliseconds for taking temporary names away after a failure. */
 const CLEAN_UP_MS = 15_000;
@@ -120,6 +120,8 @@ class IncompleteError extends Error {
  */
 type Trust = 'target' | 'own' | 'nothing';
 
+type Archive = Pick<SendOrder, 'have' | 'upTo' | 'tag' | 'before' | 'onRead'>;
+
 class Transfer {
   readonly #source: ImageSource;
   readonly #target: DockerEngine;
@@ -131,16 +133,16 @@ class Transfer {
   #skipped: number | undefined;
   /** Lowest layers that the target has by now. */
   #have = 0;
-  #sentBytes = 0;
-  #sentRawBytes = 0;
+  /** After and before compression, tries that did not hold included. */
+  #sent = { bytes: 0, rawBytes: 0 };
   /** What the line carries, in bytes before compression: what may be supposed, then what the last part went at. */
   #bytesPerMs: number | undefined;
-  /** Names of parts that are on the target, or may be. */
-  readonly #parts = new Set<string>();
+  /** Names of parts and probes that are on the target, or may be. */
+  readonly #names = new Set<string>();
   /** Something may be under the temporary tag. */
   #tagUsed = false;
   #trust: Trust = 'target';
-  /** Where parts ended that the target has, of those that may be relied on by `#trust`. */
+  /** Where parts ended that were sent since `#trust` changed last: some may be there although no answer told it. */
   #ownParts: number[] = [];
   /** An archive that ends below the image's topmost layer was sent since `#trust` changed last. */
   #inParts = false;
@@ -169,7 +171,7 @@ class Transfer {
   async run(): Promise<TransferResult> {
     try {
       const result = await this.#bringInSpiteOfLosses();
-      await this.#removeNames(this.#parts);
+      await this.#removeNames(this.#names);
       const spareWork = await this.#source.close();
       if (spareWork !== undefined) {
         this.#options.onSpareTime?.(spareWork);
@@ -177,7 +179,7 @@ class Transfer {
       return result;
     } catch (error) {
       // What has arrived is of use to the next try, which takes these names away.
-      await this.#removeNames(isLost(error) ? new Set() : this.#parts);
+      await this.#removeNames(isLost(error) ? new Set() : this.#names);
       throw error;
     } finally {
       await this.#source.close();
@@ -216,7 +218,7 @@ class Transfer {
       this.#skipped ??= this.#image.layers.length;
       return this.#result();
     }
-    await this.#source.prepare();
+    await Promise.all([this.#source.prepare(), askAhead(finalTag, catalogue)]);
     await this.#sendMissing(catalogue);
     await tagImage(this.#target, temporaryTag, finalTag, this.#signal);
     return this.#result();
@@ -260,11 +262,12 @@ class Transfer {
         digests: blobDigests(this.#image, this.#source.layout),
         sizes: this.#source.sizes,
         reference: this.#options.finalTag,
+        probe: (count: number) => this.#nameOf('probe', count),
       };
       return this.#lookUp(this.#target, wanted, catalogue, this.#signal);
     }
     for (const end of this.#ownParts.toReversed()) {
-      if (await this.#isThere(end, this.#nameOfPart(end))) {
+      if (await this.#isThere(end, this.#nameOf(this.#trust, end))) {
         return end;
       }
     }
@@ -282,45 +285,67 @@ class Transfer {
     return true;
   }
 
+  /** One archive after the other: the target unpacks one while the next is on its way, and no more than two are under way. */
   async #sendParts(): Promise<void> {
     const all = this.#image.layers.length;
     this.#inParts = false;
-    for (;;) {
-      const end = await this.#endOfPart();
-      if (end >= all) {
-        await this.#send(all, this.#options.temporaryTag);
-        return;
-      }
-      const name = this.#nameOfPart(end);
-      this.#inParts = true;
-      this.#parts.add(name);
-      await this.#send(end, name);
-      this.#ownParts.push(end);
-      this.#have = end;
-    }
+    let [have, before] = [this.#have, Promise.resolve()];
+    do {
+      const end = Math.min(await this.#endOfPart(have), all);
+      const part = this.#startPart(have, end, before);
+      await part.next;
+      [have, before] = [end, part.there];
+    } while (have < all);
+    await before;
   }
 
-  #nameOfPart(end: number): string {
-    return `${this.#options.temporaryTag}-${end}`;
+  /**
+   * Sends what lies between so many lowest layers and so many more. `there` settles when nothing of it is under way any
+   * more, nor of what was sent before it, and rejects for the first of them that failed; `next` when another may be sent.
+   */
+  #startPart(have: number, end: number, before: Promise<void>): { there: Promise<void>; next: Promise<void> } {
+    const isLast = end === this.#image.layers.length;
+    const name = isLast ? this.#options.temporaryTag : this.#nameOf(this.#trust, end);
+    if (!isLast) {
+      this.#inParts = true;
+      this.#ownParts.push(end);
+    }
+    let onRead = (): void => undefined;
+    const read = new Promise<void>((resolve) => (onRead = resolve));
+    const there = firstFailure([before, this.#send({ have, upTo: end, tag: name, before, onRead })]).then(() => {
+      if (!isLast) {
+        this.#have = end;
+      }
+    });
+    const next = Promise.all([before, read]).then(() => undefined);
+    return { there, next: Promise.race([next.catch(() => there), there]) };
+  }
+
+  /** A temporary name on the target, for a part that was sent in one kind of trust or for a probe. */
+  #nameOf(what: Trust | 'probe', layers: number): string {
+    const name = `${this.#options.temporaryTag}-${what}-${layers}`;
+    this.#names.add(name);
+    return name;
   }
 
   /** How near the host is, is asked only where it makes a difference. */
-  async #endOfPart(): Promise<number> {
+  async #endOfPart(have: number): Promise<number> {
     if (this.#trust === 'nothing') {
       return this.#image.layers.length;
     }
-    const end = endOfPart(this.#source.sizes, this.#have, this.#bytesPerMs ?? 0);
+    const { sizes } = this.#source;
+    const end = endOfPart(sizes, have, this.#bytesPerMs ?? 0);
     if (this.#bytesPerMs !== undefined || end >= this.#image.layers.length) {
       return end;
     }
     this.#bytesPerMs = likelySpeed(await this.#target.ping(this.#signal));
-    return endOfPart(this.#source.sizes, this.#have, this.#bytesPerMs);
+    return endOfPart(sizes, have, this.#bytesPerMs);
   }
 
   #result(): TransferResult {
     const skippedLayers = this.#skipped ?? 0;
     return {
-      sentBytes: this.#sentBytes,
+      sentBytes: this.#sent.bytes,
       sentLayers: this.#image.layers.length - skippedLayers,
       skippedLayers,
       full: skippedLayers === 0,
@@ -328,10 +353,11 @@ class Transfer {
     };
   }
 
-  /** Sends what lies between the layers that the target has and these, and looks whether they are there then. */
-  async #send(upTo: number, tag: string): Promise<void> {
+  /** Sends an archive, and looks whether all of the layers are there then. */
+  async #send(archive: Archive): Promise<void> {
+    const { upTo, tag } = archive;
     this.#tagUsed ||= tag === this.#options.temporaryTag;
-    await this.#sendInAnyWay(upTo, tag);
+    await this.#sendInAnyWay(archive);
     const loaded = await inspectStored(this.#target, tag, this.#signal);
     if (loaded === undefined || !this.#isPart(loaded.image, upTo)) {
       throw new IncompleteError(t('The layers on the host were not those of the image.'));
@@ -351,10 +377,10 @@ class Transfer {
     return hasSameContent(image, { ...this.#image, layers: this.#image.layers.slice(0, upTo) });
   }
 
-  async #sendInAnyWay(upTo: number, tag: string): Promise<void> {
+  async #sendInAnyWay(archive: Archive): Promise<void> {
     for (;;) {
       try {
-        await this.#sendOnce(upTo, tag);
+        await this.#sendOnce(archive);
         return;
       } catch (error) {
         if (!(await this.#source.readOtherwise(error))) {
@@ -364,44 +390,50 @@ class Transfer {
     }
   }
 
-  async #sendOnce(upTo: number, tag: string): Promise<void> {
+  async #sendOnce(archive: Archive): Promise<void> {
+    const { have, upTo, onRead } = archive;
     const { read, layout } = await this.#source.reading({
-      have: this.#have,
+      have,
       upTo,
       needsNoSizes: this.#target.info.store === 'layers',
       bytesThere: this.#bytesThere,
     });
-    const before = { bytes: this.#sentBytes, rawBytes: this.#sentRawBytes };
     const begin = performance.now();
-    const { rawBytes } = await sendImage(
+    let sent: SentBytes = { bytes: 0, rawBytes: 0, compression: '' };
+    await sendImage(
       {
+        ...archive,
         source: this.#source.engine,
         target: this.#target,
         read,
         image: this.#image,
         layout,
-        have: this.#have,
-        upTo,
-        tag,
-        onProgress: (sent) => {
-          this.#sentBytes = before.bytes + sent.bytes;
-          this.#sentRawBytes = before.rawBytes + sent.rawBytes;
-          this.#tellProgress(sent);
+        onRead: () => {
+          this.#bytesPerMs = speedOf(sent, performance.now() - begin);
+          onRead();
+        },
+        onProgress: (now) => {
+          this.#sent = {
+            bytes: this.#sent.bytes + now.bytes - sent.bytes,
+            rawBytes: this.#sent.rawBytes + now.rawBytes - sent.rawBytes,
+          };
+          sent = now;
+          this.#tellProgress(have, sent);
         },
       },
       this.#signal,
     );
-    this.#bytesPerMs = rawBytes / Math.max(1, performance.now() - begin);
   }
 
-  /** @param now bytes of the part under way. */
-  #tellProgress(now: SentBytes): void {
+  /** @param now bytes of the archive under way, which leaves out so many lowest layers. */
+  #tellProgress(have: number, now: SentBytes): void {
     const skipped = this.#skipped ?? 0;
     const { sizes } = this.#source;
-    const left = sizes === undefined ? undefined : sum(sizes.slice(this.#have)) - now.rawBytes;
+    const { bytes, rawBytes } = this.#sent;
+    const left = sizes === undefined ? undefined : sum(sizes.slice(have)) - now.rawBytes;
     this.#options.onProgress({
-      bytes: this.#sentBytes,
-      totalBytes: estimate(this.#sentBytes, this.#sentRawBytes, left),
+      bytes,
+      totalBytes: estimate(bytes, rawBytes, left),
       // After a loss the target may have less than at the beginning.
       layersSent: Math.max(0, this.#have - skipped),
       layersSkipped: skipped,
@@ -429,16 +461,25 @@ class Transfer {
     }
   }
 
-  /** Takes the temporary tag away, and these parts. */
-  async #removeNames(parts: ReadonlySet<string>): Promise<void> {
+  /** Takes the temporary tag away, and these names. */
+  async #removeNames(others: ReadonlySet<string>): Promise<void> {
     const limit = AbortSignal.timeout(CLEAN_UP_MS);
-    const names = [...(this.#tagUsed ? [this.#options.temporaryTag] : []), ...parts];
+    const names = [...(this.#tagUsed ? [this.#options.temporaryTag] : []), ...others];
     try {
       await Promise.all(names.map((name) => removeImage(this.#target, name, limit)));
     } catch {
       this.#options.onNote(
         t('A temporary name was left on {0}. The next deployment removes it.', this.#target.description),
       );
+    }
+  }
+}
+
+/** Waits for all of them, whatever becomes of any. */
+async function firstFailure(all: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(all)) {
+    if (result.status === 'rejected') {
+      throw result.reason;
     }
   }
 }

@@ -12,6 +12,8 @@ const PASSPHRASE_TRIES = 3;
 interface Candidate {
   /** For the list of what was tried. */
   readonly label: string;
+  /** The person's configuration names it for this host. */
+  readonly named: boolean;
   /** Public or private; undefined while an encrypted file tells nothing about itself. */
   key: ParsedKey | undefined;
   readonly agent: Agent | undefined;
@@ -87,7 +89,7 @@ export class Login {
       const held = inAgent(publicKeyOf(file));
       if (held !== undefined && agent !== undefined) {
         taken.add(held);
-        fromFiles.push(agentCandidate(agent, held, file.path));
+        fromFiles.push({ ...agentCandidate(agent, held, file.path), named: identityFilesNamed });
         continue;
       }
       const candidate = this.#fileCandidate(file, identityFilesNamed);
@@ -99,7 +101,7 @@ export class Login {
       agent === undefined || identitiesOnly
         ? []
         : agent.keys.filter((key) => !taken.has(key)).map((key) => agentCandidate(agent, key));
-    const first = fromFiles.filter((candidate) => identityFilesNamed || candidate.agent !== undefined);
+    const first = fromFiles.filter(({ named, agent: holder }) => named || holder !== undefined);
     const ordered = [...first, ...others, ...fromFiles.filter((candidate) => !first.includes(candidate))];
     const isMute = (candidate: Candidate): boolean => candidate.key === undefined;
     this.#candidates.push(...ordered.filter((c) => !isMute(c)), ...ordered.filter(isMute));
@@ -127,9 +129,9 @@ export class Login {
     const label = t('key {0}', file.path);
     switch (file.kind) {
       case 'private':
-        return { label, key: file.key, agent: undefined, locked: undefined, verdict: undefined };
+        return { label, named, key: file.key, agent: undefined, locked: undefined, verdict: undefined };
       case 'locked':
-        return { label, key: file.publicKey, agent: undefined, locked: file, verdict: undefined };
+        return { label, named, key: file.publicKey, agent: undefined, locked: file, verdict: undefined };
       case 'public':
         this.#notes.push(t('{0}: no agent holds its private half', label));
         return undefined;
@@ -233,7 +235,7 @@ function publicKeyOf(file: KeyFile): ParsedKey | undefined {
 
 function agentCandidate(agent: Agent, key: ParsedKey, path?: string): Candidate {
   const label = path === undefined ? t('agent key {0}', describeKey(key)) : t('key {0} (from the agent)', path);
-  return { label, key, agent, locked: undefined, verdict: undefined };
+  return { label, named: false, key, agent, locked: undefined, verdict: undefined };
 }
 
 /** What an attempt needs from its Login. */
@@ -252,6 +254,8 @@ class Attempt {
   readonly #hooks: AttemptHooks;
   readonly #context: AttemptContext;
   #started = false;
+  /** A key that was offered before the server said whether it takes keys. */
+  #early: Candidate | undefined;
   #offered: Candidate | undefined;
   #signed = false;
   #interactive = 0;
@@ -269,12 +273,14 @@ class Attempt {
     const none: AnyAuthMethod = { type: 'none', username: settings.user };
     if (!this.#started) {
       this.#started = true;
+      this.#early = this.#takeNamedKey();
+      return this.#early === undefined ? none : this.#offer(this.#early);
+    }
+    if (this.#settleOffer(partial) || left === null) {
       return none;
     }
-    if (this.#settleOffer(partial)) {
-      return none;
-    }
-    const methods = left ?? [];
+    this.#settleEarly(left);
+    const methods = left;
     const mayAsk = (): boolean => !this.#context.declined();
     if (methods.includes('publickey')) {
       const index = this.#queue.findIndex(({ locked }) => locked === undefined || mayAsk());
@@ -300,6 +306,26 @@ class Attempt {
       }
     }
     throw this.#context.failure(methods);
+  }
+
+  /**
+   * A key that the configuration names for this host is most likely right, and saves the question what the server takes;
+   * its refusal would tell (RFC 4252, 5.1).
+   */
+  #takeNamedKey(): Candidate | undefined {
+    const [first] = this.#queue;
+    const isReady = first?.key !== undefined && first.locked === undefined;
+    return isReady && first.named ? this.#queue.shift() : undefined;
+  }
+
+  /** A server that takes no key yet may take it after something else. */
+  #settleEarly(methods: readonly string[]): void {
+    const early = this.#early;
+    this.#early = undefined;
+    if (early?.verdict !== undefined && !methods.includes('publickey')) {
+      early.verdict = undefined;
+      this.#queue.unshift(early);
+    }
   }
 
   /**

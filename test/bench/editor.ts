@@ -25,7 +25,9 @@ const ACTIVATIONS = 5;
 /** The most that half of them may take, in milliseconds. */
 const ACTIVATION_MS = 50;
 /** Hosts that are nowhere: each is listed because a plan for it was asked for, and taken off the list again. */
-const STRANGERS = 5;
+const STRANGERS = 10;
+/** Those of them that are taken off while all rows are closed. */
+const CLOSED = 5;
 const LOG_LINES = 20_000;
 /** The page drops the oldest lines by the hundred. */
 const DROPPED_AT_ONCE = 100;
@@ -41,8 +43,9 @@ const QUIET_MS = 10_000;
 const LIMIT = 180_000;
 /** Pixels: so high that all rows of one host are in sight. */
 const SIZE = { width: 1280, height: 1400 };
-/** The only tree of that name. */
+/** The only trees of these names. */
 const SLOTS = '.monaco-list[role="tree"][aria-label^="Slots"]';
+const PLAIN = '.monaco-list[role="tree"][aria-label^="Plain Rows"]';
 
 const PARTS = ['activation', 'panel', 'tree', 'hidden'] as const;
 
@@ -74,6 +77,7 @@ async function main(named: readonly string[]): Promise<void> {
     const vscode = await startVsCode({
       folder,
       vsix,
+      extensionFolder: path.join(__dirname, 'plainTree'),
       trust: true,
       env: { DOCKER_HOST: `unix://${lab.engine.socketPath}`, SSH_AUTH_SOCK: '' },
       machineSettings: {
@@ -268,14 +272,33 @@ async function benchTree(editor: Editor, host: Host): Promise<void> {
   const list = editor.page.locator(SLOTS).first();
   await slots.row('host-01');
   await benchOneRow(editor, host);
+  const [closed, open] = [strangers.slice(0, CLOSED), strangers.slice(CLOSED)];
+  const remove = 'Blue-Green: Remove Host from List';
+  reportDrawing('closed', await drawAnew(editor, SLOTS, remove, closed));
   await openHosts(editor, list);
-  const drawing = new Drawing(editor);
+  reportDrawing('all open', await drawAnew(editor, SLOTS, remove, open));
+  await editor.screenshot('bench-editor-tree');
+  await editor.openView('Plain Tree');
+  await editor.tree('Plain Rows').row('host-01');
+  const plain = 'a tree of as many rows that are known beforehand';
+  reportDrawing(plain, await drawAnew(editor, PLAIN, 'Plain Tree: Remove Host', open));
+  await editor.screenshot('bench-editor-plain-tree');
+}
+
+interface Redrawn {
+  readonly firsts: readonly number[];
+  readonly lasts: readonly number[];
+  readonly rows: number;
+}
+
+/** Takes these hosts off a list, one after the other: VS Code then draws all of the tree anew. */
+async function drawAnew(editor: Editor, tree: string, command: string, names: readonly string[]): Promise<Redrawn> {
+  const drawing = new Drawing(editor, tree);
   const firsts: number[] = [];
   const lasts: number[] = [];
   let rows = 0;
-  for (const name of strangers) {
-    // The list of hosts becomes another one, and so all of it is drawn anew from what is known.
-    await editor.runCommand('Blue-Green: Remove Host from List');
+  for (const name of names) {
+    await editor.runCommand(command);
     await editor.filter(name);
     await editor.highlighted(name);
     await drawing.begin('keydown');
@@ -285,10 +308,13 @@ async function benchTree(editor: Editor, host: Host): Promise<void> {
     lasts.push(drawn.last);
     rows = drawn.rows;
   }
-  const what = `${HOSTS} hosts with ${SERVICES} services drawn anew (${rows.toLocaleString('en-US')} rows), ${strangers.length} times`;
-  report(`${what}: from Enter to the first row`, describe(firsts));
+  return { firsts, lasts, rows };
+}
+
+function reportDrawing(what: string, { firsts, lasts, rows }: Redrawn): void {
+  const times = `${rows.toLocaleString('en-US')} rows drawn anew, ${firsts.length} times`;
+  report(`${HOSTS} hosts with ${SERVICES} services, ${what}: ${times}, from Enter to the first row`, describe(firsts));
   report(`to the last row`, describe(lasts));
-  await editor.screenshot('bench-editor-tree');
 }
 
 /**
@@ -298,7 +324,7 @@ async function benchTree(editor: Editor, host: Host): Promise<void> {
 async function benchOneRow(editor: Editor, host: Host): Promise<void> {
   const slots = editor.tree('Slots');
   const list = editor.page.locator(SLOTS).first();
-  const drawing = new Drawing(editor);
+  const drawing = new Drawing(editor, SLOTS);
   await slots.expand('host-01');
   await slots.expand(['host-01', 'service-20']);
   await slots.expand(['host-01', 'service-01']);
@@ -361,7 +387,10 @@ interface Seen {
 
 /** Watches the rows of the tree from within the page. */
 class Drawing {
-  constructor(private readonly editor: Editor) {}
+  constructor(
+    private readonly editor: Editor,
+    private readonly tree: string,
+  ) {}
 
   /** Begins now, or with the person's next key. */
   async begin(on?: 'keydown'): Promise<void> {
@@ -385,7 +414,7 @@ class Drawing {
           seen.last = performance.now();
         }).observe(rows, { childList: true, characterData: true, subtree: true });
       },
-      [SLOTS, on] as const,
+      [this.tree, on] as const,
     );
   }
 

@@ -29,9 +29,8 @@ async function main(): Promise<void> {
   };
   staySmall();
   const begin = performance.now();
-  const source = await connectLocalEngine(signal);
   const files = { sshConfigFile, knownHostsFile, identityFiles: [identityFile] };
-  const target = await openHost(host, files, questions, signal);
+  const [source, target] = await Promise.all([connectLocalEngine(signal), openHost(host, files, questions, signal)]);
   const spare: ((signal: AbortSignal) => Promise<void>)[] = [];
   await transferImage(
     source,

@@ -8,7 +8,7 @@ import { connectRemoteEngine } from '../../src/docker/connect';
 import type { DockerEngine } from '../../src/docker/engine';
 import { type LayerLookUp, transferImage, type TransferOptions, type TransferResult } from '../../src/docker/transfer';
 import { LastingTransport } from '../../src/ssh/lasting';
-import { longTest, someOf } from '../long';
+import { longTest } from '../long';
 import type { Host } from '../machines/host';
 import { tinyImage } from '../machines/images';
 import { generateKey } from '../machines/keys';
@@ -35,6 +35,13 @@ const LINE: Speed = { bytesPerSecond: 5_000_000, latencyMs: 10 };
 
 const noisyLayers = [1, 2, 3].map((n) => `RUN head -c ${LAYER_BYTES} /dev/urandom > /noise${n}`).join('\n');
 
+interface Sending extends Partial<TransferOptions> {
+  readonly image?: string;
+  readonly knownHostsFile?: string;
+  readonly lookUp?: LayerLookUp;
+  readonly watch?: (target: DockerEngine) => void;
+}
+
 let lab: Lab;
 let source: DockerEngine;
 
@@ -48,6 +55,10 @@ before(async () => {
     'line.txt': 'new',
   });
   await buildImage(source, folder.spec(`${NAME}:new`), recordBuild().events, noSignal);
+  // The second part of this one travels in no time, while the host has much to do with the first.
+  const uneven = `RUN head -c ${LAYER_BYTES} /dev/urandom > /other\nRUN yes | head -c ${LAYER_BYTES} > /text`;
+  folder.write({ Dockerfile: `FROM ${tinyImage}\n${uneven}\n` });
+  await buildImage(source, folder.spec(`${NAME}:uneven`), recordBuild().events, noSignal);
   folder.remove();
 });
 after(async () => {
@@ -56,7 +67,8 @@ after(async () => {
   await lab.stop();
 });
 
-for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5')) {
+for (const version of ['20.10', '28.5'] as const) {
+  const alike = version === '20.10' ? longTest : test;
   describe(`an image on its way to Docker ${version}`, () => {
     let host: Host;
     let link: SlowLink & { readonly alias: string };
@@ -73,14 +85,13 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
     /** Sends the new image under the live tag; `disturb` is called with the bytes sent so far, until it returns true. */
     async function send(
       disturb: (bytes: number) => boolean,
-      knownHostsFile = lab.knownHostsFile,
-      more: Partial<TransferOptions> = {},
-      lookUp?: LayerLookUp,
+      { image = `${NAME}:new`, knownHostsFile = lab.knownHostsFile, lookUp, watch, ...more }: Sending = {},
     ): Promise<TransferResult & { notes: readonly string[] }> {
       const { sshConfigFile, identityFile } = lab;
       const files = { sshConfigFile, knownHostsFile, identityFiles: [identityFile] };
       const transport = await LastingTransport.open(link.alias, files, nobody, noSignal);
       const target = await connectRemoteEngine(transport, noSignal);
+      watch?.(target);
       const notes: string[] = [];
       let done = false;
       const options: TransferOptions = {
@@ -102,9 +113,7 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
         ...more,
       };
       try {
-        const result = await transport.outlast(() =>
-          transferImage(source, target, `${NAME}:new`, options, noSignal, lookUp),
-        );
+        const result = await transport.outlast(() => transferImage(source, target, image, options, noSignal, lookUp));
         assert.ok(done, 'nothing was cut');
         return { ...result, notes };
       } finally {
@@ -141,7 +150,25 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
       };
     }
 
-    test('cut after a layer: what arrived is not sent again', async () => {
+    test('the next part is on its way while the host unpacks the one before, and does not end sooner', async () => {
+      const seen: string[] = [];
+      const watch = (target: DockerEngine): void => {
+        const stream = target.stream.bind(target);
+        target.stream = async (request, ...more) => {
+          const isLoad = request.path === '/images/load';
+          seen.push(...(isLoad ? ['begins'] : []));
+          const answer = await stream(request, ...more);
+          seen.push(...(isLoad ? ['is there'] : []));
+          return answer;
+        };
+      };
+      const { reason, notes } = await send(() => true, { image: `${NAME}:uneven`, watch });
+      // Another one may have asked for layers before.
+      assert.deepEqual(seen.slice(-4), ['begins', 'begins', 'is there', 'is there']);
+      assert.deepEqual([reason, notes], [undefined, []]);
+    });
+
+    alike('cut after a layer: what arrived is not sent again', async () => {
       const { sentBytes } = await send(cutEvery(1.5 * LAYER_BYTES, 1));
       assert.ok(sentBytes < 3.8 * LAYER_BYTES, `${sentBytes} bytes were sent`);
       await assertArrived();
@@ -151,12 +178,7 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
       'cut while everything goes because a part did not fit: what arrived is not sent again either',
       async () => {
         const liar: LayerLookUp = (_target, { image }) => Promise.resolve(image.layers.length - 1);
-        const { sentBytes, notes, reason, sentLayers } = await send(
-          cutEvery(1.5 * LAYER_BYTES, 1),
-          undefined,
-          {},
-          liar,
-        );
+        const { sentBytes, notes, reason, sentLayers } = await send(cutEvery(1.5 * LAYER_BYTES, 1), { lookUp: liar });
         assert.match(notes.join(' '), /^What was sent does not fit .* The connection to .* was lost\.[^.]*\.$/);
         assert.match(reason ?? '', /./);
         assert.equal(sentLayers, 5);
@@ -165,7 +187,7 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
       },
     );
 
-    test('a cut in each try without a layer more is the end, and the next try needs less', async () => {
+    alike('a cut in each try without a layer more is the end, and the next try needs less', async () => {
       await assert.rejects(
         send((bytes) => {
           if (bytes > 1.2 * LAYER_BYTES) {
@@ -228,14 +250,17 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
       writeFileSync(knownHostsFile, known);
       const { publicKey } = await generateKey(path.join(lab.folder, `other-${version}`), 'ed25519');
       await assert.rejects(
-        send((bytes) => {
-          if (bytes > LAYER_BYTES) {
-            writeFileSync(knownHostsFile, known.replaceAll(/ssh-ed25519 \S+/g, publicKey.split(' ', 2).join(' ')));
-            link.cut();
-            return true;
-          }
-          return false;
-        }, knownHostsFile),
+        send(
+          (bytes) => {
+            if (bytes > LAYER_BYTES) {
+              writeFileSync(knownHostsFile, known.replaceAll(/ssh-ed25519 \S+/g, publicKey.split(' ', 2).join(' ')));
+              link.cut();
+              return true;
+            }
+            return false;
+          },
+          { knownHostsFile },
+        ),
         deployError('host-untrusted', /./),
       );
       assert.equal(await liveLine(), 'kept');
@@ -249,7 +274,6 @@ for (const version of someOf(['20.10', '28.5'] as const, (it) => it === '28.5'))
             sent = bytes;
             return true;
           },
-          lab.knownHostsFile,
           { freeBytes: () => Promise.resolve(50_000_000) },
         ),
         deployError('transfer', /has 50 MB left, and this image takes 5\d MB there/),

@@ -404,6 +404,28 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
     });
   });
 
+  // An account with a password would have to be made on this machine; ssh2's own server speaks the same protocol.
+  type Check = (auth: AuthContext, tries: number) => void;
+  async function server(check: Check): Promise<{ port: number; connections: Set<Connection> }> {
+    const connections = new Set<Connection>();
+    const ssh = new Ssh2Server({ hostKeys: [readFileSync(sshd.hostKeys['ed25519'] ?? '')] }, (client) => {
+      let tries = 0;
+      connections.add(client);
+      client.on('authentication', (auth) => check(auth, ++tries));
+      client.on('error', () => undefined);
+      client.on('close', () => connections.delete(client));
+    });
+    const port = await freePort();
+    ssh.listen(port, '127.0.0.1');
+    await once(ssh, 'listening');
+    know({ port, hostKeys: sshd.hostKeys });
+    cleanUps.push(() => {
+      connections.forEach((connection) => connection.end());
+      return new Promise((resolve) => ssh.close(() => resolve()));
+    });
+    return { port, connections };
+  }
+
   describe('ssh-agent', { timeout: 120_000 }, () => {
     let stopAgent: () => Promise<void>;
     const socket = (): string => at('agent.sock');
@@ -488,6 +510,18 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
       assert.match(error.detail ?? '', /agent key ED25519 test-ed25519: refused by the server/);
     });
 
+    it('asks what the server takes before it offers keys that nobody named', async () => {
+      const seen: string[] = [];
+      const ssh = await server((auth) => {
+        seen.push(auth.method);
+        auth.reject(['password']);
+      });
+      add('id');
+      await refused(dial(withAgent(['  IdentityFile none'], { port: ssh.port })), 'host-auth');
+      await refused(dial(withAgent([], { key: 'id', port: ssh.port })), 'host-auth');
+      assert.deepEqual(seen, ['none', 'publickey', 'none']);
+    });
+
     it('satisfies a server that wants two keys, from the agent, from files, or one of each', async () => {
       const two = await launch('two', { config: ['AuthenticationMethods publickey,publickey'] });
       know(two);
@@ -525,28 +559,6 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
   });
 
   describe('passwords', { timeout: 120_000 }, () => {
-    // An account with a password would have to be made on this machine; ssh2's own server speaks the same protocol.
-    type Check = (auth: AuthContext, tries: number) => void;
-    async function server(check: Check): Promise<{ port: number; connections: Set<Connection> }> {
-      const connections = new Set<Connection>();
-      const ssh = new Ssh2Server({ hostKeys: [readFileSync(sshd.hostKeys['ed25519'] ?? '')] }, (client) => {
-        let tries = 0;
-        connections.add(client);
-        client.on('authentication', (auth) => check(auth, ++tries));
-        client.on('error', () => undefined);
-        client.on('close', () => connections.delete(client));
-      });
-      const port = await freePort();
-      ssh.listen(port, '127.0.0.1');
-      await once(ssh, 'listening');
-      know({ port, hostKeys: sshd.hostKeys });
-      cleanUps.push(() => {
-        connections.forEach((connection) => connection.end());
-        return new Promise((resolve) => ssh.close(() => resolve()));
-      });
-      return { port, connections };
-    }
-
     it('asks for a password, again when it was wrong, and tells nobody', async () => {
       const offered: string[] = [];
       const ssh = await server((auth) => {
@@ -611,6 +623,24 @@ describe('SSH to a real sshd', { timeout: 600_000 }, () => {
       keyAccepted = false;
       await refused(dial(config([], { port: ssh.port }), person({ passwords: ['123'] })), 'host-auth');
       await until(() => ssh.connections.size === 1, 'the refused connection is closed');
+    });
+
+    it('offers a named key at once, and again when the server takes it only after a password', async () => {
+      const seen: string[] = [];
+      let passwordAccepted = false;
+      const ssh = await server((auth) => {
+        seen.push(auth.method);
+        if (auth.method === 'password' && auth.password === 'right') {
+          passwordAccepted = true;
+          auth.reject(['publickey'], true);
+        } else if (auth.method === 'publickey' && passwordAccepted) {
+          auth.accept();
+        } else {
+          auth.reject(['password']);
+        }
+      });
+      await dial(config([], { port: ssh.port }), person({ passwords: ['right'] }));
+      assert.deepEqual(seen, ['publickey', 'password', 'publickey', 'publickey']);
     });
 
     it('stops asking when cancelled', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { endOfPart, likelySpeed } from '../../../src/docker/parts';
+import { endOfPart, likelySpeed, speedOf } from '../../../src/docker/parts';
 import { parseDf } from '../../../src/engine/disk';
 
 const MB = 1024 * 1024;
@@ -26,6 +26,12 @@ describe('where a part of an image ends', () => {
     const sizes = [70 * MB, 30 * MB, 10 * MB, 200 * MB];
     assert.deepEqual([endOfPart(sizes, 0, likelySpeed(1)), endOfPart(sizes, 0, likelySpeed(25))], [4, 1]);
     assert.equal(endOfPart([...sizes, 500 * MB], 0, likelySpeed(1)), 4);
+  });
+
+  test('what waits to be sent does not count for the speed of a line', () => {
+    assert.equal(speedOf({ bytes: 4 * MB, rawBytes: 12 * MB }, 1000), (6 * MB) / 1000);
+    assert.equal(speedOf({ bytes: MB, rawBytes: 3 * MB }, 10), 0);
+    assert.equal(speedOf({ bytes: 0, rawBytes: 0 }, 0), 0);
   });
 
   test('layers of unknown size are one part', () => {
