@@ -41,6 +41,8 @@ export class ShownRows {
   /** Compares what is shown, of one host or of all, with what is to be shown, and has only the difference drawn. */
   update(host?: string): void {
     if (this.compareBelow(undefined, host)) {
+      // VS Code is going to ask for all of them: what changes until then need not be told.
+      this.shownAtTop = undefined;
       this.draw(undefined);
     }
   }

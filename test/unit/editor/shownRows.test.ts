@@ -43,6 +43,11 @@ class Many {
     this.shown.update(host);
   }
 
+  removeHost(host: string): void {
+    this.services.delete(host);
+    this.shown.update(host);
+  }
+
   private below(row: Row | undefined): Row[] {
     if (row === undefined) {
       return [...this.services.keys()].map((host) => hostRow(host, this.view(host)));
@@ -91,6 +96,20 @@ test('rows that come or go have their parent drawn, and what nobody opened is le
   closed.shown.children(undefined);
   closed.change('host-1', 'service-2', { slots: [] });
   assert.deepEqual(closed.drawn, [], 'its host is closed');
+});
+
+test('hosts that go have all drawn, once until VS Code has asked for them', () => {
+  const many = new Many();
+  many.open();
+  many.removeHost('host-3');
+  many.removeHost('host-4');
+  many.shown.update();
+  assert.deepEqual(many.drawn.splice(0), ['all']);
+  many.open();
+  many.shown.update();
+  assert.deepEqual(many.drawn, []);
+  many.removeHost('host-5');
+  assert.deepEqual(many.drawn, ['all']);
 });
 
 test('ages go on while somebody sees the rows, each row drawn when its own reads differently', () => {
