@@ -13,7 +13,8 @@ import { execInContainer } from './execInContainer';
 import type { Host } from './host';
 import { oldProxyImages, proxyImage, pythonImage, tinyImage, type DockerVersion } from './images';
 import { startLab, type Lab } from './lab';
-import { labLabel } from './removal';
+import { ownerId } from './owner';
+import { labLabel, ownerLabel } from './removal';
 import { Traffic, describeTraffic } from './traffic';
 
 const uptimer = 'blue-green-test/uptimer:lab-test';
@@ -261,7 +262,8 @@ test('the services that fail do so as they should', async () => {
   const start = async (app: AppName): Promise<Docker.Container> => {
     const tag = `blue-green-test/${app}:lab-test`;
     await buildApp(lab.engine, app, tag);
-    const container = await lab.engine.docker.createContainer({ Image: tag, Labels: { [labLabel]: lab.id } });
+    const labels = { [labLabel]: lab.id, [ownerLabel]: await ownerId() };
+    const container = await lab.engine.docker.createContainer({ Image: tag, Labels: labels });
     await container.start();
     await lab.engine.docker.getImage(tag).remove({ force: true });
     return container;
