@@ -4,7 +4,7 @@ import { cancelledError, DeployError, throwIfCancelled, type Questions } from '.
 import { compressAnswers } from './compression';
 import { closedByServer, closedWhileAsking, handshakeError, noAnswer, unreachable, type Place } from './errors';
 import { HostTrust } from './hostTrust';
-import { dialCommand, dialTcp, dialThrough, type Line } from './line';
+import { dialCommand, dialTcp, dialThrough, inWholePackets, type Line } from './line';
 import { Login, PassphraseNeeded } from './login';
 import { resolveHost } from './resolve';
 import type { HostSettings, SshOptions } from './settings';
@@ -222,7 +222,7 @@ function tryLogin(parts: LoginParts): Promise<Ssh2Transport | OpenQuestion> {
       asked.signal,
     );
     client.connect({
-      sock: line.stream,
+      sock: inWholePackets(line.stream),
       username: settings.user,
       authHandler: (left, partial, next) => {
         limit(AUTH_ANSWER_LIMIT_MS);

@@ -15,6 +15,22 @@ export interface Line {
   received(): number;
 }
 
+/**
+ * Has all that is written in one turn of the event loop go together. ssh2 hands each of its packets on in three pieces,
+ * and each would be a system call and a TCP segment of its own.
+ */
+export function inWholePackets(stream: Duplex): Duplex {
+  const write = stream.write.bind(stream) as (...written: unknown[]) => boolean;
+  stream.write = (...written: unknown[]) => {
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(() => stream.uncork());
+    }
+    return write(...written);
+  };
+  return stream;
+}
+
 /** Opens a TCP connection, trying a name's addresses one after the other within the limit, as ssh does. */
 export async function dialTcp(
   settings: HostSettings,
