@@ -30,15 +30,19 @@ export class ImageCatalogue {
 
   /** Bytes of so many lowest layers, as an image says it that has them, too. Nothing is asked for it. */
   async layerBytes(layers: readonly string[], count: number): Promise<readonly number[] | undefined> {
-    if (count === 0) {
-      return [];
-    }
-    for (const image of await Promise.all(this.#details.values())) {
-      if (image?.layerBytes !== undefined && layers.slice(0, count).every((it, index) => it === image.layers[index])) {
-        return image.layerBytes.slice(0, count);
-      }
-    }
-    return undefined;
+    return count === 0 ? [] : (await this.#fromHere(layers.slice(0, count)))?.layerBytes?.slice(0, count);
+  }
+
+  /** Whether an image that came from here uncompressed has these lowest layers and is complete: their very blobs are there. */
+  async hasPlainBlobs(layers: readonly string[]): Promise<boolean> {
+    const image = await this.#fromHere(layers);
+    return image !== undefined && (await this.inspectStored(image.id))?.complete === true;
+  }
+
+  /** Of the images that have been asked about. */
+  async #fromHere(layers: readonly string[]): Promise<ImageDetails | undefined> {
+    const images = await Promise.all(this.#details.values());
+    return images.find((it) => it?.layerBytes !== undefined && layers.every((layer, at) => layer === it.layers[at]));
   }
 
   /** As `inspect`, and whether the engine has all of it. */

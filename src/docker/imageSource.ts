@@ -1,15 +1,17 @@
 import type { Readable } from 'node:stream';
+import { type Codec, GZIP } from './compression';
 import type { DockerEngine } from './engine';
 import { type ImageDetails, layerSizes } from './images';
+import { onAbort } from './limits';
 import { blobName } from './ociLayout';
 import { sum } from './parts';
-import { learnLayers, MAX_UNPACKED, NotPushedError, PushedAhead, pushedLayout, readPushed } from './pushedImage';
+import type { LayerToSend } from './packedLayer';
+import { learnLayers, NotPushedError, PushedAhead, pushedLayout, readPushed } from './pushedImage';
 import {
   openSaved,
   readLayout,
   readSaved,
   SavedAhead,
-  type SavedLayer,
   type SavedLayout,
   sourceFailure,
   UnknownLayerError,
@@ -17,6 +19,10 @@ import {
 
 /** Bytes of layers that are had sooner by a push than by an archive, whatever else the image holds. */
 const LITTLE = 4 * 1024 * 1024;
+/** Bytes that layers have at the most that are had by a push: what comes of it is held in memory. */
+const MAX_PUSHED = 64 * 1024 * 1024;
+/** What layers are when compressed, at the most: those that do not shrink have an archive's headers beside their files. */
+const AT_MOST = 1.1;
 /** So many times as fast as it compresses layers for a push an engine writes them to its disk for an archive. */
 const ARCHIVE_IS_FASTER = 4;
 
@@ -36,10 +42,12 @@ export interface Range {
 export interface Reading {
   /** Where things are in the archive that is made of it, where that is known beforehand. */
   readonly layout: SavedLayout | undefined;
+  /** What packed pieces among them are made with, so that the whole archive has to be. Undefined when there are none. */
+  readonly codec?: Codec;
   /** Hands over layers, the wanted ones at least, one after the other, and returns the image's configuration. */
   readonly read: (
     wanted: ReadonlySet<number>,
-    onLayer: (layer: SavedLayer) => Promise<void>,
+    onLayer: (layer: LayerToSend) => Promise<void>,
     signal: AbortSignal,
   ) => Promise<Buffer>;
 }
@@ -53,7 +61,10 @@ export class ImageSource {
   readonly engine: DockerEngine;
   readonly #reference: string;
   readonly #image: ImageDetails;
-  readonly #signal: AbortSignal;
+  readonly #control = new AbortController();
+  readonly #signal = this.#control.signal;
+  readonly #release: () => void;
+  #preparing: Promise<void> | undefined;
   #layout: SavedLayout | undefined;
   #sizes: readonly number[] | undefined;
   #mayPush: boolean;
@@ -65,8 +76,13 @@ export class ImageSource {
     this.engine = engine;
     this.#reference = reference;
     this.#image = image;
-    this.#signal = signal;
+    this.#release = onAbort(signal, () => this.#control.abort(signal.reason));
     this.#mayPush = engine.isHere;
+  }
+
+  /** Whether a push is worth a try. It weighs so little that it may be begun in vain, which an archive does not. */
+  get mayPush(): boolean {
+    return this.#mayPush;
   }
 
   /** Where things are in what is read, as far as one layout holds for all of it. */
@@ -79,8 +95,17 @@ export class ImageSource {
     return this.#sizes;
   }
 
-  /** Begins what takes its time before it is known which layers are needed, and learns what can be told of them. */
-  async prepare(): Promise<void> {
+  /**
+   * Begins what takes its time before it is known which layers are needed, and learns what can be told of them. It may
+   * fail while nobody waits for it.
+   */
+  prepare(): Promise<void> {
+    this.#preparing = this.#prepare();
+    this.#preparing.catch(() => undefined);
+    return this.#preparing;
+  }
+
+  async #prepare(): Promise<void> {
     if (this.#keepsBlobs) {
       // It hands layers out as it keeps them, often compressed: only the table of contents tells which is which.
       this.#layout ??= await this.#findLayout();
@@ -127,7 +152,10 @@ export class ImageSource {
    * transfer, which lets the engine push next time, and which never rejects.
    */
   async close(): Promise<((signal: AbortSignal) => Promise<void>) | undefined> {
+    this.#release();
+    this.#control.abort();
     this.#archive?.drop();
+    await this.#preparing?.catch(() => undefined);
     const mayLearn = await this.#push?.drop();
     return mayLearn === true ? (signal) => learnLayers(this.engine, this.#reference, signal) : undefined;
   }
@@ -143,12 +171,12 @@ export class ImageSource {
       return undefined;
     }
     const bytes = sum(this.#sizes?.slice(have) ?? [Infinity]);
-    const isLittle = bytes < LITTLE || (bytes < MAX_UNPACKED && bytes * ARCHIVE_IS_FASTER < sum(this.#sizes ?? []));
+    const isLittle = bytes < LITTLE || (bytes < MAX_PUSHED && bytes * ARCHIVE_IS_FASTER < sum(this.#sizes ?? []));
     // containerd's store goes by the sizes that it is told, and hands nothing on whose size is another.
     const sizes = needsNoSizes ? [] : bytesThere;
     const isDescribed = needsNoSizes || sizes?.length === have;
     // More than that, and it compresses layers that nobody needs.
-    if (!isLittle || !isDescribed || !(await push.endsWithin(Math.max(LITTLE, bytes)))) {
+    if (!isLittle || !isDescribed || !(await push.endsWithin(Math.max(LITTLE, bytes * AT_MOST)))) {
       this.#giveUpPush();
       return undefined;
     }
@@ -157,7 +185,10 @@ export class ImageSource {
     const layers = this.#image.layers.map(blobName);
     return {
       layout: { layers, config: blobName(this.#image.id), sizes: sizes ?? [] },
-      read: (wanted, onLayer) => push.read(wanted, onLayer),
+      // Little is smaller when it is compressed with all the rest of the archive.
+      ...(bytes < LITTLE
+        ? { read: (wanted, onLayer) => push.read(wanted, onLayer) }
+        : { codec: GZIP, read: (wanted, onLayer) => push.readPacked(wanted, onLayer) }),
     };
   }
 

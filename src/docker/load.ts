@@ -1,7 +1,7 @@
 import { pipeline, type Readable } from 'node:stream';
 import { t } from '../l10n';
 import { DeployError } from '../model';
-import { createCompressor } from './compression';
+import { AdaptiveCompressor, codecFor } from './compression';
 import type { DockerEngine } from './engine';
 import { isBroken, sentence } from './errors';
 import { jsonLines, lineError, text } from './json';
@@ -19,8 +19,9 @@ export class LoadRefusedError extends Error {
 }
 
 /**
- * Sends an archive to `docker load`, compressed, and reads every line of the answer: Docker reports failures with
- * status 200. `onBytes` gets the number of bytes sent so far, after compression, and how they are compressed now.
+ * Sends an archive, of bytes or packed pieces, to `docker load`, compressed, and reads every line of the answer: Docker
+ * reports failures with status 200. `codec` is what packed pieces are made with. `onBytes` gets the number of bytes sent so
+ * far, after compression, and how they are compressed now.
  * @throws LoadRefusedError when Docker cannot load it; DeployError 'transfer' for a full disk, a stall or a lost
  * connection.
  */
@@ -29,10 +30,11 @@ export async function loadArchive(
   archive: Readable,
   onBytes: (bytes: number, compression: string) => void,
   signal: AbortSignal,
+  codec = codecFor(target),
 ): Promise<void> {
   // As long as there is nothing to be taken, it is the archive that is slow: its source has limits of its own.
   const stall = new StallLimit(signal, NO_LIMIT_MS, () => stalledError(target));
-  const compressor = createCompressor(target);
+  const compressor = new AdaptiveCompressor(codec);
   const meter = new Meter((it) => {
     stall.alive(it.full ? STALL_MS : NO_LIMIT_MS);
     compressor.onTaken(it);

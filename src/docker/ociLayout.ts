@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { PackedPiece } from './compression';
 import { fullReference, LAYER_BYTES } from './images';
 import { TarWriter } from './tarWriter';
 
@@ -23,7 +24,7 @@ export class LayoutWriter {
   readonly stream = this.#tar.stream;
 
   /** A layer's content. Each digest once. */
-  layer(digest: string, size: number, content: AsyncIterable<Uint8Array>): Promise<void> {
+  layer(digest: string, size: number, content: AsyncIterable<Uint8Array | PackedPiece>): Promise<void> {
     return this.#tar.addStream({ ...blobHeader(digest), size }, content);
   }
 

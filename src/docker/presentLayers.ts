@@ -24,6 +24,8 @@ export interface Wanted {
   readonly reference: string;
   /** A name for an image of so many lowest layers, by which the target is asked for them. It is for the caller to remove. */
   readonly probe: (count: number) => string;
+  /** Called when the target is about to be asked for so many layers, with time for something else until it answers. */
+  readonly onProbe: (count: number) => void;
 }
 
 /**
@@ -42,7 +44,11 @@ export async function presentLayers(
     return shared[0] ?? 0;
   }
   for (const count of shared.slice(0, MAX_PROBES)) {
-    if (bytesAbove(sizes, count) <= PROBE_BYTES || (await hasBlobs(target, wanted, count, signal))) {
+    if (bytesAbove(sizes, count) <= PROBE_BYTES) {
+      return count;
+    }
+    wanted.onProbe(count);
+    if ((await isFromHere(wanted, count, catalogue)) || (await hasBlobs(target, wanted, count, signal))) {
       return count;
     }
   }
@@ -117,6 +123,12 @@ export function commonPrefix(a: readonly string[], b: readonly string[]): number
     count++;
   }
   return count;
+}
+
+/** Whether the target got so many lowest layers from here in the form in which they would be sent. */
+async function isFromHere({ image, digests }: Wanted, count: number, catalogue: ImageCatalogue): Promise<boolean> {
+  const layers = image.layers.slice(0, count);
+  return commonPrefix(layers, digests) === count && (await catalogue.hasPlainBlobs(layers));
 }
 
 /**

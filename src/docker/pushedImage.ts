@@ -4,12 +4,12 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer as readBuffer } from 'node:stream/consumers';
-import { createGunzip } from 'node:zlib';
 import type { DockerEngine } from './engine';
 import { type ImageDetails, removeImage, tagImage } from './images';
 import { array, type Json, number, object, text, texts } from './json';
 import { onAbort } from './limits';
-import { blobName, digestOf, LAYER_TYPE } from './ociLayout';
+import { blobName, digestOf, LAYER_TYPE, layerType } from './ociLayout';
+import { type LayerToSend, PackedLayer } from './packedLayer';
 import { INCOMING } from './parts';
 import { pushImage } from './registry';
 import type { SavedLayer, SavedLayout } from './savedImage';
@@ -24,10 +24,6 @@ const TAG_LIMIT_MS = 15_000;
 const CLEAN_UP_MS = 15_000;
 /** Compressed bytes of layers that are held in memory. */
 const MAX_HELD = 32 * 1024 * 1024;
-/** Bytes that a layer has at the most when it is unpacked, so that it is worth while to have it compressed first. */
-export const MAX_UNPACKED = 64 * 1024 * 1024;
-/** Bytes that are unpacked at a time: each turn is handed to another thread and back. */
-const UNPACKED_PIECE = 256 * 1024;
 
 /** The engine cannot push to here, or what it pushed is not what was asked for. `docker save` has it all the same. */
 export class NotPushedError extends Error {
@@ -92,30 +88,19 @@ export async function readPushed(
   return config;
 }
 
-/** What an engine that keeps layers has pushed of an image: its table of contents, and layers as they were compressed. */
+/** What an engine that keeps layers has pushed of an image: its table of contents, and blobs. */
 interface HeldImage {
   readonly layout: SavedLayout;
   readonly config: Buffer;
   /** By name, as in the layout. */
-  readonly layers: ReadonlyMap<string, HeldBlob>;
-}
-
-interface HeldBlob {
-  readonly packed: Buffer;
-  readonly unpacked: Unpacked | undefined;
-}
-
-/** What a compressed blob is when it is unpacked. */
-interface Unpacked {
-  readonly bytes: number;
-  readonly digest: string;
+  readonly blobs: ReadonlyMap<string, readonly Buffer[]>;
 }
 
 /**
  * A push by an engine that keeps layers, begun before it is known which of them are needed. Those that it has never pushed
  * nor pulled it compresses, as it cannot tell their digests otherwise: they come, and are held. Of those that it knows it
- * tells the digests; `read` has it push them, where they are needed. What is handed on is unpacked, so that a host gets each
- * layer as the same blob whichever way it was read here.
+ * tells the digests; `read` has it push them, where they are needed. They are unpacked, or go into the archive as they are
+ * in the place of what they unpack to: so a host gets each layer as the same blob whichever way it was read here.
  */
 export class PushedAhead {
   readonly #engine: DockerEngine;
@@ -145,19 +130,37 @@ export class PushedAhead {
     );
   }
 
-  /** Hands over these layers, unpacked, one after the other, and returns the image's configuration. */
-  async read(wanted: ReadonlySet<number>, onLayer: (layer: SavedLayer) => Promise<void>): Promise<Buffer> {
-    const { layout, config, layers } = await this.#held;
+  /** Hands over these layers, one after the other, and returns the image's configuration. */
+  read(wanted: ReadonlySet<number>, onLayer: (layer: LayerToSend) => Promise<void>): Promise<Buffer> {
+    return this.#read(wanted, async (layer, index) => {
+      const content = await layer.unpack().catch((cause: unknown) => {
+        throw new NotPushedError(undefined, { cause });
+      });
+      await onLayer({ index, size: content.length, content: Readable.from([content]) });
+    });
+  }
+
+  /** As `read`, packed with gzip. */
+  readPacked(wanted: ReadonlySet<number>, onLayer: (layer: LayerToSend) => Promise<void>): Promise<Buffer> {
+    return this.#read(wanted, (layer, index) =>
+      onLayer({ index, size: layer.bytes, content: Readable.from(layer.pieces()) }),
+    );
+  }
+
+  async #read(
+    wanted: ReadonlySet<number>,
+    onLayer: (layer: PackedLayer, index: number) => Promise<void>,
+  ): Promise<Buffer> {
+    const { layout, config, blobs } = await this.#held;
     const names = new Map([...wanted].map((index) => [index, layout.layers[index] ?? '']));
-    const missing = new Set([...names.values()].filter((name) => !layers.has(name)));
+    const missing = new Set([...names.values()].filter((name) => !blobs.has(name)));
     const more = missing.size === 0 ? undefined : await this.#hold(missing);
     for (const [index, name] of names) {
-      const held = layers.get(name) ?? more?.layers.get(name);
-      // An archive tells a layer's length before its content.
-      if (held?.unpacked === undefined || held.unpacked.digest !== this.#image.layers[index]) {
+      const held = blobs.get(name) ?? more?.blobs.get(name);
+      if (held === undefined || layerType(held[0]) !== `${LAYER_TYPE}+gzip`) {
         throw new NotPushedError();
       }
-      await onLayer({ index, size: held.unpacked.bytes, content: unpack(held.packed) });
+      await onLayer(new PackedLayer(held), index);
     }
     return config;
   }
@@ -176,7 +179,7 @@ export class PushedAhead {
 
   /** @param wanted names of layers, beside those that the engine does not know. */
   async #hold(wanted: ReadonlySet<string>): Promise<HeldImage> {
-    const blobs = new Map<string, HeldBlob>();
+    const blobs = new Map<string, Buffer[]>();
     const configName = blobName(this.#image.id);
     const push: Push = {
       wants: (digest) => {
@@ -184,42 +187,22 @@ export class PushedAhead {
         return (name === configName || wanted.has(name)) && !blobs.has(name);
       },
       holds: (bytes) => bytes <= this.#maxBytes,
-      onBlob: async (digest, { content, unpacked }) => {
-        blobs.set(blobName(digest), { packed: await readBuffer(content), unpacked });
+      onBlob: async (digest, { content }) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of content) {
+          chunks.push(chunk);
+        }
+        blobs.set(blobName(digest), chunks);
       },
       comesWithinMs: COMES_SOON_MS,
     };
     const manifests = await receive(this.#engine, this.#reference, push, this.#control.signal);
-    const config = blobs.get(configName)?.packed;
-    if (config === undefined || digestOf(config) !== this.#image.id) {
+    const config = Buffer.concat(blobs.get(configName) ?? []);
+    if (digestOf(config) !== this.#image.id) {
       throw new NotPushedError();
     }
-    return { layout: layoutOf(manifests, this.#image), config, layers: blobs };
+    return { layout: layoutOf(manifests, this.#image), config, blobs };
   }
-}
-
-function unpack(packed: Buffer): AsyncIterable<Buffer> {
-  const stream = createGunzip({ chunkSize: UNPACKED_PIECE });
-  stream.end(packed);
-  return stream;
-}
-
-/** Undefined for what is not compressed, or unpacks to more than it may. */
-async function measure(unpacked: AsyncIterable<Buffer>): Promise<Unpacked | undefined> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  try {
-    for await (const chunk of unpacked) {
-      bytes += chunk.length;
-      hash.update(chunk);
-      if (bytes > 2 * MAX_UNPACKED) {
-        return undefined;
-      }
-    }
-  } catch {
-    return undefined;
-  }
-  return { bytes, digest: `sha256:${hash.digest('hex')}` };
 }
 
 /**
@@ -257,9 +240,7 @@ function layoutOf(manifests: readonly Buffer[], image: ImageDetails): SavedLayou
 
 interface PushedBlob {
   readonly size: number;
-  readonly content: AsyncIterable<Uint8Array>;
-  /** Of one that was held. */
-  readonly unpacked?: Unpacked | undefined;
+  readonly content: AsyncIterable<Buffer>;
 }
 
 interface Push {
@@ -389,7 +370,7 @@ async function answer(
   } else if (request.method === 'PUT') {
     const digest = url.searchParams.get('digest') ?? '';
     const size = Number(request.headers['content-length']);
-    const coming = { size, content: request as AsyncIterable<Uint8Array> };
+    const coming = { size, content: request as AsyncIterable<Buffer> };
     await push.onBlob(digest, uploads.taken(url.pathname) ?? coming);
     say(201, { 'Docker-Content-Digest': digest });
   } else {
@@ -411,9 +392,6 @@ class Uploads {
   async take(place: string, content: AsyncIterable<Buffer>): Promise<number> {
     const { holds } = this.#push;
     const chunks: Buffer[] = [];
-    // Beside the engine, which is still compressing the rest.
-    const unpacking = holds && createGunzip({ chunkSize: UNPACKED_PIECE });
-    const unpacked = unpacking && measure(unpacking);
     let size = 0;
     try {
       for await (const chunk of content) {
@@ -422,17 +400,13 @@ class Uploads {
         if (holds?.(this.#bytes) === false) {
           throw new NotLearnedError();
         }
-        if (unpacking !== undefined) {
+        if (holds !== undefined) {
           chunks.push(chunk);
-          unpacking.write(chunk);
         }
       }
-      unpacking?.end();
-      this.#held.set(place, { size, content: Readable.from(chunks), unpacked: await unpacked });
+      this.#held.set(place, { size, content: Readable.from(chunks) });
     } catch (cause) {
       throw cause instanceof NotPushedError ? cause : new NotPushedError(undefined, { cause });
-    } finally {
-      unpacking?.destroy();
     }
     return size;
   }

@@ -1,26 +1,19 @@
+import { PackedPiece } from './compression';
 import type { DockerEngine } from './engine';
 import type { ImageDetails } from './images';
+import type { Reading } from './imageSource';
 import { onAbort } from './limits';
 import { loadArchive } from './load';
 import { type LayerBlob, LAYER_TYPE, layerType, LayoutWriter } from './ociLayout';
+import type { LayerToSend } from './packedLayer';
 import { configOfPart } from './parts';
 import { NotPushedError } from './pushedImage';
-import { type SavedLayer, type SavedLayout, sourceFailure, UnknownLayerError } from './savedImage';
+import { type SavedLayout, sourceFailure, UnknownLayerError } from './savedImage';
 
-export interface SendOrder {
+export interface SendOrder extends Reading {
   readonly source: DockerEngine;
   readonly target: DockerEngine;
-  /**
-   * Reads the image: hands over its layers, the wanted ones at least, one after the other, and returns its configuration.
-   */
-  readonly read: (
-    wanted: ReadonlySet<number>,
-    onLayer: (layer: SavedLayer) => Promise<void>,
-    signal: AbortSignal,
-  ) => Promise<Buffer>;
   readonly image: ImageDetails;
-  /** Where things are in the source's archive, if that has been looked up. */
-  readonly layout: SavedLayout | undefined;
   /** Lowest layers that are left out, because the target has them. */
   readonly have: number;
   /** Lowest layers that the target has afterwards. Fewer than all: an image of them alone. */
@@ -78,7 +71,7 @@ export async function sendImage(order: SendOrder, signal: AbortSignal): Promise<
         fail(error);
       }
     }),
-    loadArchive(order.target, writer.stream, onBytes, stop.signal).catch(fail),
+    loadArchive(order.target, writer.stream, onBytes, stop.signal, order.codec).catch(fail),
   ]);
   release();
   if (failures.length > 0 || refused !== undefined) {
@@ -109,7 +102,7 @@ async function feed(
   // The same layer may come again further up, where its chain is another one.
   const isWanted = (index: number): boolean =>
     layers.lastIndexOf(layers[index] ?? '') >= have && layers.indexOf(layers[index] ?? '') < upTo;
-  const onLayer = async ({ index, size, content }: SavedLayer): Promise<void> => {
+  const onLayer = async ({ index, size, content }: LayerToSend): Promise<void> => {
     const digest = digests[index] ?? '';
     const watched = new WatchedContent(content);
     if (isWanted(index)) {
@@ -138,18 +131,21 @@ async function feed(
 }
 
 /** Passes a layer's content on, and remembers how it begins. */
-class WatchedContent implements AsyncIterable<Uint8Array> {
+class WatchedContent implements AsyncIterable<Uint8Array | PackedPiece> {
+  /** Of content that is not packed: a packed layer is the layer itself. */
   beginning: Uint8Array | undefined;
   onBytes: (bytes: number) => void = () => undefined;
-  readonly #content: AsyncIterable<Uint8Array>;
+  readonly #content: AsyncIterable<Uint8Array | PackedPiece>;
 
-  constructor(content: AsyncIterable<Uint8Array>) {
+  constructor(content: AsyncIterable<Uint8Array | PackedPiece>) {
     this.#content = content;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array | PackedPiece> {
     for await (const chunk of this.#content) {
-      this.beginning ??= chunk.subarray(0, 4);
+      if (!(chunk instanceof PackedPiece)) {
+        this.beginning ??= chunk.subarray(0, 4);
+      }
       this.onBytes(chunk.length);
       yield chunk;
     }

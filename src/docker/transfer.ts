@@ -148,6 +148,8 @@ class Transfer {
   #inParts = false;
   /** Why less is relied on than in the beginning. */
   #reason: string | undefined;
+  /** Bytes free on the target's disk. */
+  #freeBytes: Promise<number | undefined> | undefined;
   /** Bytes of the layers that the target has, where its images have to say it. */
   #bytesThere: readonly number[] | undefined;
 
@@ -211,14 +213,16 @@ class Transfer {
 
   async #bring(): Promise<TransferResult> {
     const { finalTag, temporaryTag } = this.#options;
+    this.#freeBytes = undefined;
     const catalogue = new ImageCatalogue(this.#target, this.#signal);
+    const prepared = this.#source.mayPush ? this.#source.prepare() : undefined;
     const present = await findSameImage(this.#target, this.#image, this.#signal, catalogue);
     if (present !== undefined) {
       await tagImage(this.#target, present.id, finalTag, this.#signal);
       this.#skipped ??= this.#image.layers.length;
       return this.#result();
     }
-    await Promise.all([this.#source.prepare(), askAhead(finalTag, catalogue)]);
+    await Promise.all([prepared ?? this.#source.prepare(), askAhead(finalTag, catalogue)]);
     await this.#sendMissing(catalogue);
     await tagImage(this.#target, temporaryTag, finalTag, this.#signal);
     return this.#result();
@@ -263,6 +267,7 @@ class Transfer {
         sizes: this.#source.sizes,
         reference: this.#options.finalTag,
         probe: (count: number) => this.#nameOf('probe', count),
+        onProbe: (count: number) => this.#askFreeBytes(this.#roomFor(count)),
       };
       return this.#lookUp(this.#target, wanted, catalogue, this.#signal);
     }
@@ -392,7 +397,7 @@ class Transfer {
 
   async #sendOnce(archive: Archive): Promise<void> {
     const { have, upTo, onRead } = archive;
-    const { read, layout } = await this.#source.reading({
+    const reading = await this.#source.reading({
       have,
       upTo,
       needsNoSizes: this.#target.info.store === 'layers',
@@ -403,11 +408,10 @@ class Transfer {
     await sendImage(
       {
         ...archive,
+        ...reading,
         source: this.#source.engine,
         target: this.#target,
-        read,
         image: this.#image,
-        layout,
         onRead: () => {
           this.#bytesPerMs = speedOf(sent, performance.now() - begin);
           onRead();
@@ -441,10 +445,23 @@ class Transfer {
     });
   }
 
-  /** The target unpacks what it has taken in, so that for a while it holds everything twice. */
+  /** Bytes that the target needs beside so many lowest layers. It unpacks what it takes in: for a while it holds it twice. */
+  #roomFor(have: number): number {
+    return 2 * sum(this.#source.sizes?.slice(have) ?? []);
+  }
+
+  #askFreeBytes(needed: number): void {
+    if (needed >= SURELY_FITS) {
+      this.#freeBytes ??= this.#options.freeBytes?.(this.#signal);
+      // It may fail while nobody waits for it.
+      this.#freeBytes?.catch(() => undefined);
+    }
+  }
+
   async #refuseFullDisk(): Promise<void> {
-    const needed = 2 * sum(this.#source.sizes?.slice(this.#have) ?? []);
-    const free = needed < SURELY_FITS ? undefined : await this.#options.freeBytes?.(this.#signal);
+    const needed = this.#roomFor(this.#have);
+    this.#askFreeBytes(needed);
+    const free = needed < SURELY_FITS ? undefined : await this.#freeBytes;
     if (free !== undefined && free < needed) {
       throw new DeployError(
         'transfer',

@@ -78,6 +78,24 @@ async function buildOneLayer(): Promise<void> {
   folder.remove();
 }
 
+/** One more layer, of bytes that do not compress and their checksum. */
+async function buildOnTop(base: string, tag: string, bytes: number): Promise<void> {
+  const more = `head -c ${bytes} /dev/urandom > /more && md5sum /more > /sum`;
+  const folder = new BuildFolder({ Dockerfile: `FROM ${base}\nRUN ${more}\n` });
+  await buildImage(source, folder.spec(tag), recordBuild().events, noSignal);
+  folder.remove();
+}
+
+/** Archives that the local engine has made of an image since then: the names of its events. */
+async function archivesSince(since: Date, tag: string): Promise<string[]> {
+  const id = (await inspectImage(source, tag, noSignal))?.id ?? '';
+  const range = ['--since', since.toISOString(), '--until', new Date().toISOString()];
+  const said = await mustRun('docker', ['events', ...range, '--format', '{{.Action}} {{.Actor.ID}}'], {
+    env: { ...process.env, DOCKER_HOST: `unix://${lab.engine.socketPath}` },
+  });
+  return said.split('\n').filter((line) => line === `save ${id}`);
+}
+
 interface Sent {
   readonly result: TransferResult;
   readonly notes: readonly string[];
@@ -204,6 +222,26 @@ for (const engine of someOf(['20.10', '26.1', '28.5'] as const, (it) => it !== '
         },
       );
     }
+
+    onEachOrNewest(
+      'a layer of some megabytes that is new in a large image is pushed, and goes as it was compressed',
+      async () => {
+        await host.fresh();
+        const spare: ((signal: AbortSignal) => Promise<void>)[] = [];
+        await send(remote.engine, `${NAME}:large`, { onSpareTime: (work) => spare.push(work) });
+        await Promise.all(spare.map((work) => work(noSignal)));
+        const grown = `${NAME}:grown-${engine}`;
+        await buildOnTop(`${NAME}:large`, grown, 6_000_000);
+        const since = new Date();
+        const { result, notes } = await send(remote.engine, grown);
+        assert.deepEqual([result.sentLayers, result.reason, notes], [1, undefined, []]);
+        assert.ok(result.sentBytes > 6_000_000 && result.sentBytes < 6_100_000, `${result.sentBytes} bytes`);
+        assert.deepEqual(await archivesSince(since, grown), [], 'no archive was asked for');
+        assert.equal(await readsLine(host, grown), 'large');
+        await host.mustExec(`docker run --rm --network none ${grown} sh -c 'md5sum -c /sum'`);
+        assert.deepEqual(await tags(host), [grown, `${NAME}:large`]);
+      },
+    );
 
     if (engine === '26.1') {
       test('what an engine compresses for the next time is broken off without a trace', { skip }, async () => {

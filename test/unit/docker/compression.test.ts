@@ -57,6 +57,21 @@ test('what is compressed already is left as it is for a while, then it is tried 
   assert.ok(arrived.equals(Buffer.concat(source)));
 });
 
+test('on a fast line what does not shrink is tried less and less often', async () => {
+  const source = Array.from({ length: 80 }, () => randomBytes(1024 * 1024));
+  const { levels } = await run(source, 0);
+  const tries = levels.filter((level) => level === 1).length;
+  // 20 decisions: with three out of four left as they are, it would be seven.
+  assert.ok(tries >= 2 && tries <= 4, levels.join());
+});
+
+test('on a slow line trying costs nothing: whatever shrinks is compressed at once', async () => {
+  const source = [...Array.from({ length: 16 }, () => randomBytes(1024 * 1024)), ...halfNoise(32)];
+  const { levels, arrived } = await run(source, 0.9);
+  assert.deepEqual(levels, [6, 1, 3, 6]);
+  assert.ok(arrived.equals(Buffer.concat(source)));
+});
+
 test('a line that breaks as the level changes breaks nothing else', async () => {
   for (let turn = 0; turn < 20; turn++) {
     const gzip = new AdaptiveCompressor(GZIP);
