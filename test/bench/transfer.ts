@@ -14,6 +14,7 @@ import { installEditor } from '../editor/install';
 import { BuildFolder, noSignal, recordBuild, removeImages } from '../integration/engines';
 import type { Host } from '../machines/host';
 import { pythonImage, tinyImage } from '../machines/images';
+import { sum } from '../../src/docker/parts';
 import { type Lab, startLab } from '../machines/lab';
 import { toStderr } from '../machines/log';
 import type { SlowLink, Speed } from '../machines/slowLink';
@@ -23,18 +24,34 @@ import { type Builder, ourWay, pipeline, registry, type Way } from './ways';
 const NAME = 'blue-green-bench';
 const LARGE_BYTES = 2_000_000_000;
 
-const LINES: readonly { readonly name: string; readonly speed: Speed }[] = [
-  { name: 'slow', speed: { bytesPerSecond: 1_250_000, latencyMs: 20 } },
-  { name: 'fast', speed: {} },
+interface Line {
+  readonly name: string;
+  readonly speed: Speed;
+  /** How often all is done from the beginning, on hosts that have nothing: where the line is fast, other work weighs more. */
+  readonly rounds: number;
+}
+
+const LINES: readonly Line[] = [
+  { name: 'slow', speed: { bytesPerSecond: 1_250_000, latencyMs: 20 }, rounds: 1 },
+  { name: 'fast', speed: {}, rounds: 3 },
 ];
 
+/** Releases with the same dependencies: in the first one all is new, in each of the others a line. */
+const FIRST = 1;
+const LINE_CHANGED = [2, 3, 4, 5, 6];
+const NOTHING_CHANGED = 5;
+/** What an engine that keeps layers has pushed once it knows: each line, round and way has a release of its own. */
+const MOST_WAYS = 4;
+
 /** In this order on a host that has none of it. Short cases several times, as other work weighs on each by chance. */
-const CASES: readonly { readonly name: string; readonly releases: readonly number[] }[] = [
-  { name: 'first deployment', releases: [1] },
-  { name: 'one line changed', releases: [2, 3, 4, 5, 6] },
-  { name: 'dependencies changed', releases: [7] },
-  { name: 'nothing changed', releases: [7, 7, 7, 7, 7] },
-];
+function casesOf(newDependencies: number): readonly { readonly name: string; readonly releases: readonly number[] }[] {
+  return [
+    { name: 'first deployment', releases: [FIRST] },
+    { name: 'one line changed', releases: LINE_CHANGED },
+    { name: 'dependencies changed', releases: [newDependencies] },
+    { name: 'nothing changed', releases: Array.from({ length: NOTHING_CHANGED }, () => newDependencies) },
+  ];
+}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
@@ -43,21 +60,32 @@ async function main(): Promise<void> {
   try {
     await lab.images(pythonImage, tinyImage);
     const { node } = await installEditor();
-    const host = await (await lab.host({ engine: '28.5', disk: 'lasting' })).dockerReady();
+    const hosts = await Promise.all(
+      Array.from({ length: MOST_WAYS }, async (_, index) =>
+        (await lab.host({ engine: '28.5', name: `goal-${index}`, disk: 'lasting' })).dockerReady(),
+      ),
+    );
     const rows: Row[] = [];
     for (const builder of await builders(lab)) {
       const source = await connectLocalEngine(noSignal, { DOCKER_HOST: `unix://${builder.socketPath}` });
-      await buildImages(source);
+      const lines = LINES.filter((line) => wanted(line.name));
+      const others = Array.from(
+        { length: sum(lines.map(({ rounds }) => rounds)) * MOST_WAYS },
+        (_, index) => LINE_CHANGED.length + 2 + index,
+      );
+      await buildImages(source, [FIRST, ...LINE_CHANGED, ...others]);
       const zstd = await ourWay(lab, builder, source, 'ours, zstd', node);
       // What an older Node does is seen well enough with one builder.
       const ours =
         builder.host === undefined
           ? [await ourWay(lab, builder, source, 'ours, gzip', process.execPath), zstd]
           : [zstd];
-      for (const { name, speed } of LINES.filter((line) => wanted(line.name))) {
-        rows.push(...(await measureLine(lab, host, builder, ours, name, speed)));
+      for (const line of lines) {
+        const nextRelease = (): number => others.shift() ?? 0;
+        rows.push(...(await measureLine(lab, hosts.slice(0, ours.length + 2), builder, ours, line, nextRelease)));
       }
-      if (wanted('large') && builder.host === undefined) {
+      const [host] = hosts;
+      if (wanted('large') && builder.host === undefined && host !== undefined) {
         rows.push(...(await measureLarge(lab, source, host, builder, ours)));
       }
       await removeImages(source, NAME);
@@ -96,14 +124,14 @@ async function builders(lab: Lab): Promise<Builder[]> {
   return [own, { name: 'Docker 28.5', socketPath: `${await host.proc('root')}/run/docker.sock`, host }];
 }
 
-/** Seven releases of an app: a base, dependencies that compress as text and programs do, and a line of code on top. */
-async function buildImages(source: DockerEngine): Promise<void> {
+/** Releases of an app: a base, dependencies that compress as text and programs do, and a line of code on top. */
+async function buildImages(source: DockerEngine, releases: readonly number[]): Promise<void> {
   const folder = new BuildFolder({});
   // What an earlier run has built is of that time, and the engine may know it from pushes.
   const run = Date.now();
   try {
-    for (const release of new Set(CASES.flatMap(({ releases }) => releases))) {
-      const seed = `${run} ${release < 7 ? 1 : 2}`;
+    for (const release of releases) {
+      const seed = `${run} ${release === FIRST || LINE_CHANGED.includes(release) ? '' : release}`;
       const dockerfile = [
         `FROM ${pythonImage}`,
         'WORKDIR /app',
@@ -121,69 +149,94 @@ async function buildImages(source: DockerEngine): Promise<void> {
   }
 }
 
+/** Every way has a host of its own and takes its turn at each release, so that what else the machine does weighs on all. */
 async function measureLine(
   lab: Lab,
-  host: Host,
+  hosts: readonly Host[],
   builder: Builder,
   ours: readonly Way[],
-  line: string,
-  speed: Speed,
+  { name: line, speed, rounds }: Line,
+  nextRelease: () => number,
 ): Promise<Row[]> {
-  const link = await lab.slowLink(host, speed);
-  // Each line has a registry of its own: what was pushed to one before would count for less.
-  const pulled = await registry(lab, builder);
-  const rows: Row[] = [];
+  const links = await Promise.all(hosts.map((host) => lab.slowLink(host, speed)));
+  const runs: Measured[] = [];
   try {
-    for (const way of [...ours, pipeline(lab, builder), pulled]) {
-      await host.fresh();
-      const seen: Row[] = [];
-      for (const { name, releases } of CASES) {
-        // After the first time, which finds the host empty, it takes the same whatever changed.
-        const known = way.alwaysTheSame ? seen[1] : undefined;
-        const row = await (known ??
-          measure(link, way, { line, builder: builder.name, what: name, releases, afterwards: way.afterwards }));
-        seen.push({ ...row, what: name });
+    for (let round = 0; round < rounds; round++) {
+      // Each round has a registry of its own: what was pushed to one before would count for less.
+      const pulled = await registry(lab, builder);
+      const ways = [...ours, pipeline(lab, builder), pulled];
+      await Promise.all(hosts.map((host) => host.fresh()));
+      const turns = ways.flatMap((way, index) => turnsOf(way, links[index], nextRelease()));
+      for (const { way, link, what, image } of turns.sort((a, b) => a.at - b.at)) {
+        const taken = await measure(link, way.send, image);
+        await way.afterwards?.(image);
+        runs.push({ way, what, ...taken });
+        toStderr(`${line}, ${builder.name}, ${what}, ${way.name}: ${JSON.stringify(taken)}`);
       }
-      rows.push(...seen);
+      await pulled.stop();
     }
   } finally {
-    await pulled.stop();
-    await link.close();
+    await Promise.all(links.map((link) => link.close()));
   }
-  return rows;
+  const names = [...new Set(runs.map(({ way }) => way.name))];
+  return names.flatMap((name) =>
+    casesOf(0).map(({ name: what }) => {
+      const own = runs.filter(({ way }) => way.name === name);
+      const seen = own.filter((run) => run.what === what);
+      // The last of a way that takes the same whatever changed.
+      return rowOf(line, builder, what, seen.length > 0 ? seen : own.filter((run) => run.what === own.at(-1)?.what));
+    }),
+  );
 }
 
-interface Case {
-  readonly line: string;
-  readonly builder: string;
+interface Turn {
+  readonly at: number;
+  readonly way: Way;
+  readonly link: Link;
   readonly what: string;
-  readonly releases: readonly (number | string)[];
-  readonly afterwards: Way['afterwards'] | undefined;
+  readonly image: string;
 }
 
-async function measure(
-  link: SlowLink & { readonly alias: string },
-  way: Way,
-  { line, builder, what, releases, afterwards }: Case,
-): Promise<Row> {
-  const runs: { readonly bytes: number; readonly seconds: number; readonly peakBytes: number }[] = [];
-  for (const release of way.alwaysTheSame ? releases.slice(0, 1) : releases) {
-    const before = link.bytes.up + link.bytes.down;
-    const begin = performance.now();
-    const { peakBytes = 0 } = await way.send(link.alias, `${NAME}:${release}`);
-    const seconds = (performance.now() - begin) / 1000;
-    const bytes = link.bytes.up + link.bytes.down - before;
-    await afterwards?.(`${NAME}:${release}`);
-    runs.push({ bytes, seconds, peakBytes });
-    toStderr(`${line}, ${builder}, ${what}, ${way.name}: ${bytes} bytes, ${seconds.toFixed(2)} s, ${peakBytes}`);
-  }
+/** What a way does in a round. One that takes the same whatever changed does it on an empty host and on one that is not. */
+function turnsOf(way: Way, link: Link | undefined, newDependencies: number): Turn[] {
+  const turns = casesOf(newDependencies).flatMap(({ name: what, releases }) =>
+    releases.map((release) => ({ way, what, image: `${NAME}:${release}` })),
+  );
+  const own = way.alwaysTheSame ? turns.slice(0, 2) : turns;
+  return link === undefined ? [] : own.map((turn, at) => ({ at, link, ...turn }));
+}
+
+type Link = SlowLink & { readonly alias: string };
+
+interface Taken {
+  /** Of both directions. */
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly peakBytes: number;
+}
+
+interface Measured extends Taken {
+  readonly way: Way;
+  readonly what: string;
+}
+
+async function measure(link: Link, send: Way['send'], image: string): Promise<Taken> {
+  const before = link.bytes.up + link.bytes.down;
+  const begin = performance.now();
+  const { peakBytes = 0 } = await send(link.alias, image);
+  const seconds = (performance.now() - begin) / 1000;
+  return { bytes: link.bytes.up + link.bytes.down - before, seconds, peakBytes };
+}
+
+function rowOf(line: string, builder: Builder, what: string, runs: readonly Omit<Measured, 'what'>[]): Row {
+  const way = runs[0]?.way.name ?? '';
   const peakBytes = Math.max(...runs.map((run) => run.peakBytes));
   return {
     line,
-    builder,
+    builder: builder.name,
     what,
-    way: way.name,
-    ours: way.name.startsWith('ours'),
+    way,
+    ours: way.startsWith('ours'),
     bytes: median(runs.map((run) => run.bytes)),
     seconds: median(runs.map((run) => run.seconds)),
     peakBytes: peakBytes === 0 ? undefined : peakBytes,
@@ -208,16 +261,8 @@ async function measureLarge(
   const rows: Row[] = [];
   for (const way of [...ours, pipeline(lab, builder)]) {
     await host.fresh();
-    rows.push(
-      await measure(link, way, {
-        line: 'fast',
-        builder: builder.name,
-        what: '2 GB image',
-        releases: ['large'],
-        // Nothing comes after it that is measured, and a deployment would have broken it off.
-        afterwards: undefined,
-      }),
-    );
+    // Nothing comes after it that is measured, and a deployment would have broken off what is done then.
+    rows.push(rowOf('fast', builder, '2 GB image', [{ way, ...(await measure(link, way.send, `${NAME}:large`)) }]));
   }
   await host.fresh();
   await link.close();

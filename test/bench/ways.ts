@@ -24,7 +24,7 @@ export interface Way {
   /** It takes the same whatever changed: once is enough. */
   readonly alwaysTheSame: boolean;
   /** Brings an image of the local engine to the host of this ssh alias. Returns what is known of it besides the time. */
-  send(alias: string, image: string): Promise<{ readonly peakBytes?: number }>;
+  readonly send: (alias: string, image: string) => Promise<{ readonly peakBytes?: number }>;
   /** What a deployment does beside the stages that follow. */
   readonly afterwards?: (image: string) => Promise<void>;
   readonly stop: () => Promise<void>;
