@@ -60,7 +60,7 @@ class States {
 
     await this.begin('2', { build: { args: { WARMUP: '600' } }, health: { attempts: 50 } });
     await this.approve();
-    await this.editor.webview(/Tries left before it is given up/, DEPLOYED);
+    await this.editor.webview(/Tries left before giving up/, DEPLOYED);
     await this.take('probing');
     await this.editor.reload();
     await this.ended(/VS Code was closed or reloaded|was cancelled/);
