@@ -6,7 +6,7 @@ import { onAbort } from './limits';
 import { blobName } from './ociLayout';
 import { sum } from './parts';
 import type { LayerToSend } from './packedLayer';
-import { learnLayers, NotPushedError, PushedAhead, pushedLayout, readPushed } from './pushedImage';
+import { learnLayers, MAX_UNPACKED, NotPushedError, PushedAhead, pushedLayout, readPushed } from './pushedImage';
 import {
   openSaved,
   readLayout,
@@ -19,8 +19,6 @@ import {
 
 /** Bytes of layers that are had sooner by a push than by an archive, whatever else the image holds. */
 const LITTLE = 4 * 1024 * 1024;
-/** Bytes that layers have at the most that are had by a push: what comes of it is held in memory. */
-const MAX_PUSHED = 64 * 1024 * 1024;
 /** What layers are when compressed, at the most: those that do not shrink have an archive's headers beside their files. */
 const AT_MOST = 1.1;
 /** So many times as fast as it compresses layers for a push an engine writes them to its disk for an archive. */
@@ -171,7 +169,7 @@ export class ImageSource {
       return undefined;
     }
     const bytes = sum(this.#sizes?.slice(have) ?? [Infinity]);
-    const isLittle = bytes < LITTLE || (bytes < MAX_PUSHED && bytes * ARCHIVE_IS_FASTER < sum(this.#sizes ?? []));
+    const isLittle = bytes < LITTLE || (bytes < MAX_UNPACKED && bytes * ARCHIVE_IS_FASTER < sum(this.#sizes ?? []));
     // containerd's store goes by the sizes that it is told, and hands nothing on whose size is another.
     const sizes = needsNoSizes ? [] : bytesThere;
     const isDescribed = needsNoSizes || sizes?.length === have;

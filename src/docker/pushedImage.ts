@@ -24,6 +24,8 @@ const TAG_LIMIT_MS = 15_000;
 const CLEAN_UP_MS = 15_000;
 /** Compressed bytes of layers that are held in memory. */
 const MAX_HELD = 32 * 1024 * 1024;
+/** Bytes that layers have at the most, so that it is worth while to have them compressed and held. */
+export const MAX_UNPACKED = 64 * 1024 * 1024;
 
 /** The engine cannot push to here, or what it pushed is not what was asked for. `docker save` has it all the same. */
 export class NotPushedError extends Error {
@@ -157,10 +159,11 @@ export class PushedAhead {
     const more = missing.size === 0 ? undefined : await this.#hold(missing);
     for (const [index, name] of names) {
       const held = blobs.get(name) ?? more?.blobs.get(name);
-      if (held === undefined || layerType(held[0]) !== `${LAYER_TYPE}+gzip`) {
+      const layer = new PackedLayer(held ?? []);
+      if (held === undefined || layerType(held[0]) !== `${LAYER_TYPE}+gzip` || layer.bytes > 2 * MAX_UNPACKED) {
         throw new NotPushedError();
       }
-      await onLayer(new PackedLayer(held), index);
+      await onLayer(layer, index);
     }
     return config;
   }

@@ -232,11 +232,13 @@ for (const engine of someOf(['20.10', '26.1', '28.5'] as const, (it) => it !== '
         await Promise.all(spare.map((work) => work(noSignal)));
         const grown = `${NAME}:grown-${engine}`;
         await buildOnTop(`${NAME}:large`, grown, 6_000_000);
-        const since = new Date();
+        const [since, then] = [new Date(), await clockOf(host)];
         const { result, notes } = await send(remote.engine, grown);
         assert.deepEqual([result.sentLayers, result.reason, notes], [1, undefined, []]);
         assert.ok(result.sentBytes > 6_000_000 && result.sentBytes < 6_100_000, `${result.sentBytes} bytes`);
         assert.deepEqual(await archivesSince(since, grown), [], 'no archive was asked for');
+        const loads = (await actionsSince(host, then)).filter((action) => action === 'load');
+        assert.deepEqual(loads, ['load'], 'what came from here is not asked for by a probe');
         assert.equal(await readsLine(host, grown), 'large');
         await host.mustExec(`docker run --rm --network none ${grown} sh -c 'md5sum -c /sum'`);
         assert.deepEqual(await tags(host), [grown, `${NAME}:large`]);
